@@ -1,0 +1,44 @@
+# fakelens: every task a developer or a newcomer runs. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all quality format bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## install everything into .venv, with the `fakelens` command in it
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fakelens needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say PYTHON=python3.12 (or another) after make.")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: setup ## make the sample, train about a minute, evaluate, write a Hub-ready folder, classify four images
+	$(BIN)/python scripts/demo.py
+
+test: setup ## the default test run, offline
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: setup ## the default tests and the slow ones; what CI runs
+	$(BIN)/python -m pytest
+
+quality: setup ## lint, format, types, docstring arguments against signatures
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pydoclint --quiet modeling scripts space benchmarks
+
+format: setup ## rewrite the code in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## print the ratios that the README quotes, measured side by side
+	@for f in benchmarks/*.py; do echo "== $$f"; $(BIN)/python $$f || exit 1; done
+
+clean: ## remove the environment, caches and runs
+	rm -rf $(VENV) runs build .pytest_cache .mypy_cache .ruff_cache modeling/*.egg-info
