@@ -27,11 +27,10 @@ test: setup ## the default test run, offline
 test-all: setup ## the default tests and the slow ones; what CI runs
 	$(BIN)/python -m pytest
 
-quality: setup ## lint, format, types, docstring arguments against signatures
+quality: setup ## lint (docstring arguments against signatures too), format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pydoclint --quiet modeling scripts space benchmarks
 
 format: setup ## rewrite the code in the project's format
 	$(BIN)/ruff format .

@@ -1,0 +1,1 @@
+"""Detectors of AI-generated images that live on the Hugging Face Hub."""

@@ -1,5 +1,7 @@
 """Configuration of the custom CNN (reference system S0's small network on OpenFake)."""
 
+from typing import Any
+
 from transformers import PreTrainedConfig
 
 
@@ -16,7 +18,7 @@ class CustomCNNConfig(PreTrainedConfig):
         classifier_size (`int`, *optional*, defaults to 128): Width of the hidden fully connected layer.
         dropout (`float`, *optional*, defaults to 0.5): Dropout rate before global average pooling, in [0, 1).
         logit_temperature (`float`, *optional*, defaults to 1.0): Logits are divided by it; fitted on validation data.
-        decision_threshold (`float`, *optional*, defaults to 0.5): P(fake) at and above which a verdict is "fake", in [0, 1].
+        decision_threshold (`float`, *optional*, defaults to 0.5): P(fake) from which a verdict is "fake".
         **kwargs: Passed to `PreTrainedConfig`.
 
     Raises:
@@ -33,7 +35,7 @@ class CustomCNNConfig(PreTrainedConfig):
         dropout: float = 0.5,
         logit_temperature: float = 1.0,
         decision_threshold: float = 0.5,
-        **kwargs,
+        **kwargs: Any,
     ):
         self.num_channels = num_channels
         self.hidden_sizes = [32, 64, 128, 256] if hidden_sizes is None else list(hidden_sizes)

@@ -4,6 +4,8 @@ Resizing is how most published systems read an image; it also blurs the traces t
 pixels. Native crops keep them. Works on PIL and NumPy alone, without torchvision.
 """
 
+from typing import Any
+
 import numpy as np
 from transformers.image_processing_backends import PilBackend
 from transformers.image_processing_utils import BatchFeature
@@ -75,7 +77,7 @@ class DetectorImageProcessor(PilBackend):
         image_mean: tuple[float, ...],
         image_std: tuple[float, ...],
         return_tensors: str | TensorType | None,
-        **kwargs,
+        **kwargs: Any,
     ) -> BatchFeature:
         batch = []
         for image in images:  # (3, height, width), uint8

@@ -4,6 +4,8 @@ Conv blocks of 32, 64, 128 and 256 channels, each with batch normalisation and m
 average pooling; two fully connected layers ending in one unit, trained with binary cross-entropy.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 from transformers import PreTrainedModel
@@ -61,7 +63,7 @@ class CustomCNNForImageClassification(CustomCNNPreTrainedModel):
         self,
         pixel_values: torch.Tensor,
         labels: torch.Tensor | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> ImageClassifierOutputWithNoAttention:
         r"""Score a batch of images.
 
