@@ -1,0 +1,1 @@
+"""Sources -> clean, split, decoded examples."""

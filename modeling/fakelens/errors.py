@@ -1,0 +1,5 @@
+"""The one kind of error that is a message for a person: shown as a line, without a traceback."""
+
+
+class UserError(ValueError):
+    """Something the user can put right. The message names the thing and the way out."""
