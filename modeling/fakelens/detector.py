@@ -1,0 +1,224 @@
+"""Image -> verdict: the one object that the command line, the Space and the evaluation share."""
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
+from transformers.image_processing_utils import BaseImageProcessor
+
+import fakelens.models  # noqa: F401  registers our classes, so that they load without code from a repo
+from fakelens.data.decode import DecodedImage, ImageError, decode_image
+from fakelens.errors import UserError
+
+DEFAULT_MODEL = "runs/demo/model"  # what `make demo` writes
+BATCH_SIZE = 16
+PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a detector says of one image.
+
+    Attributes:
+        verdict: "real", "fake" or "uncertain"; None if the image could not be judged.
+        score: P(fake) in [0, 1]; None likewise.
+        provenance: What the file states of itself (format, size, camera, software); never part of the score.
+        notes: What was done to the image before it was judged.
+        error: Why it could not be judged; None if it was.
+    """
+
+    verdict: str | None
+    score: float | None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class Detector:
+    """A model with its processor, callable on images.
+
+    Args:
+        model: Any image classifier with a class named "real".
+        processor: The model's own image processor.
+        name: What to call it in results.
+        device: Where to run it, as torch names devices; the fastest one present if None.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, processor: BaseImageProcessor, name: str = "", device: str | None = None
+    ):
+        self.name = name
+        self.device = torch.device(device) if device else _fastest_device()
+        try:
+            self.model = model.to(self.device).eval()
+        except (RuntimeError, AssertionError) as error:
+            first = str(error).splitlines()[0]
+            raise UserError(
+                f"Device {device!r} cannot be used here: {first}. Leave --device out or say cpu."
+            ) from None
+        self.processor = processor
+        settings = model.config.to_dict()
+        labels = {int(i): str(name).lower() for i, name in model.config.id2label.items()}
+        if "real" not in labels.values():
+            raise UserError(f"{name} has the classes {', '.join(labels.values())}; a detector needs one named 'real'.")
+        self.real_index = next(i for i, label in labels.items() if label == "real")
+        self.threshold = float(settings.get("decision_threshold", 0.5))
+        # Written by calibration: the share of real images that may be called fake -> the score that keeps to it.
+        self.fpr_thresholds = {float(p): float(t) for p, t in settings.get("fpr_thresholds", {}).items()}
+
+    def scores(self, images: list[Image.Image]) -> np.ndarray:
+        """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB pictures of any size."""
+        # One call a picture: processors stack only pictures of equal size.
+        inputs = [self.processor(images=image, return_tensors="pt")["pixel_values"] for image in images]
+        with torch.inference_mode():
+            logits = self.model(pixel_values=torch.cat(inputs).to(self.device)).logits.float()
+        return (1 - logits.softmax(dim=-1)[:, self.real_index]).cpu().numpy()
+
+    def __call__(
+        self,
+        images: Iterable[bytes | str | Path | Image.Image],
+        max_fpr: float | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> list[Verdict]:
+        """Judge images; one that cannot be read gets a verdict with its error, and the others are still judged.
+
+        Args:
+            images: Paths, bytes of files, or opened pictures.
+            max_fpr: Call at most this share of real images fake, in (0, 1); what lies between that threshold and the
+                model's own is "uncertain". Needs a calibrated model.
+            batch_size: Pictures per forward pass.
+
+        Raises:
+            UserError: If `max_fpr` is asked of a model that was not calibrated for it.
+        """
+        fake_above = self.fake_threshold(max_fpr)
+        items = list(images)
+        verdicts: list[Verdict] = []
+        with ThreadPoolExecutor() as pool:
+            for start in range(0, len(items), batch_size):
+                decoded = list(pool.map(_decode, items[start : start + batch_size]))
+                pictures = [d.image for d in decoded if isinstance(d, DecodedImage)]
+                scores = iter(self.scores(pictures) if pictures else [])
+                verdicts += [
+                    self._verdict(d, float(next(scores)), fake_above)
+                    if isinstance(d, DecodedImage)
+                    else Verdict(None, None, error=str(d))
+                    for d in decoded
+                ]
+        return verdicts
+
+    def fake_threshold(self, max_fpr: float | None) -> float:
+        """Return the score from which an image is called fake, so that at most `max_fpr` of real images are.
+
+        Raises:
+            UserError: If `max_fpr` is out of range, or the model carries no threshold for it.
+        """
+        if max_fpr is None:
+            return self.threshold
+        if not 0 < max_fpr < 1:
+            raise UserError(f"A maximum false-positive rate lies between 0 and 1, not {max_fpr}.")
+        kept = [p for p in self.fpr_thresholds if p <= max_fpr]
+        if not kept:
+            has = ", ".join(f"{p:g}" for p in sorted(self.fpr_thresholds)) or "none"
+            raise UserError(
+                f"{self.name} was not calibrated for a false-positive rate of {max_fpr:g} (it carries: {has}). "
+                "Ask for one of these, or train it with more real images in its validation split."
+            )
+        return max(self.threshold, self.fpr_thresholds[max(kept)])
+
+    def _verdict(self, image: DecodedImage, score: float, fake_above: float) -> Verdict:
+        facts = {
+            "format": image.format,
+            "width": image.width,
+            "height": image.height,
+            "camera": image.camera,
+            "software": image.software,
+        }
+        provenance = {key: value for key, value in facts.items() if value}
+        if not np.isfinite(score):
+            return Verdict(None, None, provenance, image.notes, "the model's score is not a number")
+        word = "fake" if score >= fake_above else "real" if score < self.threshold else "uncertain"
+        return Verdict(word, score, provenance, image.notes)
+
+
+def load_detector(
+    model: str | Path | None = None, device: str | None = None, trust_remote_code: bool = False
+) -> Detector:
+    """Load a detector from a folder or a Hub repo.
+
+    Models of ours run the code installed here. Weights are read from safetensors alone.
+
+    Args:
+        model: A folder, or `USER/NAME` on the Hub; defaults to `$FAKELENS_MODEL`, then to what `make demo` wrote.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`, ...; the fastest one present if None.
+        trust_remote_code: Run a repo's own code for an architecture that is not installed here.
+
+    Raises:
+        UserError: If there is no such model, or it has no safetensors, no processor or no class "real".
+    """
+    name = str(model or os.environ.get("FAKELENS_MODEL") or DEFAULT_MODEL)
+    check_model_folder(name)
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
+        processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=trust_remote_code)
+        network = AutoModelForImageClassification.from_pretrained(
+            name, config=config, trust_remote_code=trust_remote_code, use_safetensors=True
+        )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        way_out = (
+            "Pass --trust-remote-code if you trust its code."
+            if "trust_remote_code" in str(error)
+            else "Check the name and the files; a private repo needs `hf auth login`."
+        )
+        raise UserError(f"The model {name!r} does not load: {first} {way_out}") from error
+    return Detector(network, processor, name, device)
+
+
+def check_model_folder(name: str) -> None:
+    """Refuse a local model that is missing, incomplete, or kept as a pickle, which could run any code when read.
+
+    Args:
+        name: A folder, or a Hub id, which is left to the Hub.
+
+    Raises:
+        UserError: With what is wrong and the way out.
+    """
+    folder = Path(name)
+    if not folder.exists():
+        if name.count("/") == 1 and not name.startswith((".", "/", "~")) and name != DEFAULT_MODEL:
+            return
+        way_out = "Run `make demo` to make one, or name a model" if name == DEFAULT_MODEL else "Name a model"
+        raise UserError(f"There is no model at {name}. {way_out} with --model FOLDER or --model USER/NAME.")
+    if not folder.is_dir():
+        raise UserError(f"{name} is a file; a model is a folder with config.json and model.safetensors.")
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{name} has no config.json, so it is not a model. Name the folder that holds one.")
+    if not any(folder.glob("model*.safetensors")):
+        pickles = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
+        if pickles:
+            raise UserError(
+                f"{name} holds {pickles[0]}, a pickle, which can run any code when it is read, so it is refused. "
+                "Save the model again with `save_pretrained`, which writes model.safetensors."
+            )
+        raise UserError(f"{name} has no model.safetensors. Save the model with `save_pretrained`.")
+
+
+def _decode(item: bytes | str | Path | Image.Image) -> DecodedImage | ImageError:
+    try:
+        return decode_image(item)
+    except ImageError as error:
+        return error
+
+
+def _fastest_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

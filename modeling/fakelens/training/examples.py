@@ -1,0 +1,162 @@
+"""Undecoded rows -> what the Trainer takes: `pixel_values` and `labels`."""
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+from PIL import Image
+from transformers.image_processing_utils import BaseImageProcessor
+
+from fakelens.data.decode import ImageError, decode_image
+from fakelens.data.labels import FAKE
+from fakelens.data.skips import SkipLog
+from fakelens.data.sources import Source, row_bytes
+from fakelens.errors import UserError
+
+READ_AHEAD = 8  # rows decoded at a time
+
+
+class Classes:
+    """The classes that a model is trained to tell apart.
+
+    Args:
+        generators: None for real and fake; else names of generators, each a class of its own after "real".
+    """
+
+    def __init__(self, generators: list[str] | None = None):
+        self.generators = generators
+        self.labels = ["real", "fake"] if generators is None else ["real", *generators]
+
+    def index(self, label: int, generator: str) -> int | None:
+        """Return a row's class; None for a generator that is not among the classes."""
+        if self.generators is None or label != FAKE:
+            return label
+        return self.labels.index(generator) if generator in self.labels[1:] else None
+
+
+class Prepare:
+    """Decode, augment and process a batch of undecoded rows; rows that cannot be decoded are skipped and counted.
+
+    Picklable, for it goes to the loader's workers.
+
+    Args:
+        processor: The model's image processor.
+        classes: How rows become class indices.
+        skips: Where skipped rows are counted.
+        augment: `(image, seed) -> image` for training images.
+        seed: Of the augmentation; every position of the stream draws its own.
+    """
+
+    def __init__(
+        self,
+        processor: BaseImageProcessor,
+        classes: Classes,
+        skips: SkipLog,
+        augment: Callable[[Image.Image, int], Image.Image] | None = None,
+        seed: int = 0,
+    ):
+        self.processor = processor
+        self.classes = classes
+        self.skips = skips
+        self.augment = augment
+        self.seed = seed
+
+    def __call__(self, batch: dict[str, list[Any]], positions: list[int]) -> dict[str, list[Any]]:
+        """Return `pixel_values` (arrays of the processor's shape) and `labels` (ints) of the rows that decode."""
+        out: dict[str, list[Any]] = {"pixel_values": [], "labels": []}
+        rows = zip(batch["id"], batch["image"], batch["label"], batch["generator"], positions, strict=True)
+        for row_id, image, label, generator, position in rows:
+            target = self.classes.index(label, generator)
+            if target is None:
+                self.skips.add(row_id, "generator not among the classes")
+                continue
+            try:
+                picture = decode_image(row_bytes(image)).image
+            except ImageError as error:
+                self.skips.add(row_id, error.reason)
+                continue
+            if self.augment is not None:
+                picture = self.augment(picture, zlib.crc32(f"{self.seed}/{position}/{row_id}".encode()))
+            pixels = self.processor(images=picture, return_tensors="pt")["pixel_values"][0]
+            out["pixel_values"].append(pixels)
+            out["labels"].append(target)
+        return out
+
+
+def training_stream(
+    source: Source, prepare: Prepare, seed: int, buffer: int, keep: Callable[[str, str], bool] | None = None
+) -> datasets.IterableDataset:
+    """Return an endless stream of prepared examples, reshuffled at every pass.
+
+    Args:
+        source: Where rows come from.
+        prepare: What is done to them, after the shuffle: the buffer holds undecoded bytes.
+        seed: Of the shuffle.
+        buffer: Rows that the shuffle holds.
+        keep: `(id, generator) -> bool`; rows it refuses are left out.
+    """
+    stream = source.stream
+    if keep is not None:
+        stream = stream.filter(keep, input_columns=["id", "generator"])
+    # Repeat, then shuffle: the other order would replay the first pass's order for ever.
+    stream = stream.repeat(None).shuffle(seed=seed, buffer_size=buffer)
+    columns = ["id", "image", "label", "generator", "source"]
+    return stream.map(prepare, with_indices=True, batched=True, batch_size=READ_AHEAD, remove_columns=columns)
+
+
+class ValidationSet(torch.utils.data.Dataset):
+    """A validation split's undecoded rows in memory, decoded as they are read.
+
+    Of known length, so that several processes evaluate every row once.
+
+    Args:
+        source: Where rows come from.
+        prepare: What is done to them.
+        at_most: Rows kept, drawn by a seeded shuffle where the split has more.
+        keep: `(id, generator) -> bool`; rows it refuses are left out.
+
+    Raises:
+        UserError: If no row is left, or all are of one class, so that no AUROC is defined.
+    """
+
+    def __init__(self, source: Source, prepare: Prepare, at_most: int, keep: Callable[[str, str], bool] | None = None):
+        stream = source.stream if keep is None else source.stream.filter(keep, input_columns=["id", "generator"])
+        if source.rows is None or source.rows > at_most:
+            stream = stream.shuffle(seed=0, buffer_size=min(at_most, 1000)).take(at_most)
+        self.prepare = prepare
+        # Decoded once here, so that a damaged row is left out of the length rather than met half-way.
+        self.rows = [row for row in stream if self._prepared(row) is not None]
+        self.labels = np.array([row["label"] for row in self.rows])
+        if len(set(self.labels.tolist())) < 2:
+            kinds = {0: "only real images", 1: "only fake images"}
+            found = kinds[int(self.labels[0])] if len(self.labels) else "no image that can be read"
+            raise UserError(
+                f"The validation split {source.split!r} of {source.spec} has {found}; both classes are needed to "
+                "choose a checkpoint. Name another with --validation_split, or hold out training data with --holdout 0.2."
+            )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        prepared = self._prepared(self.rows[index])
+        assert prepared is not None
+        return prepared
+
+    def _prepared(self, row: dict[str, Any]) -> dict[str, Any] | None:
+        batch = self.prepare({key: [value] for key, value in row.items()}, [0])
+        return {key: values[0] for key, values in batch.items()} if batch["labels"] else None
+
+
+def held_out(row_id: str, share: float, seed: int) -> bool:
+    """Tell whether a row belongs to the held-out share: by a hash of its id, which needs no length and never changes.
+
+    Args:
+        row_id: For images in parquet or on the Hub, the hash of their content.
+        share: In (0, 1).
+        seed: Another seed draws another share.
+    """
+    return zlib.crc32(f"{seed}/{row_id}".encode()) / 2**32 < share

@@ -1,0 +1,50 @@
+"""The Trainer of one phase: transformers' own, with attacks on training batches and a stop at a diverged loss."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import Trainer
+
+from fakelens.errors import UserError
+from fakelens.training.attacks import AdversarialMix, Normalisation
+from fakelens.training.freezing import hold_frozen_statistics
+
+
+class DetectorTrainer(Trainer):
+    """A Trainer for detectors.
+
+    Args:
+        adversarial: What share of the training data is attacked, and how; None for none.
+        **kwargs: transformers' Trainer's own.
+    """
+
+    def __init__(self, adversarial: AdversarialMix | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.adversarial = adversarial
+        self.normalisation = Normalisation.of(self.processing_class) if adversarial else None
+
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
+        """Attack the batch if the phase says so, then take transformers' step; a loss that is no number stops."""
+        inputs = self._prepare_inputs(inputs)
+        if self.adversarial is not None and self.normalisation is not None:
+            # Drawn anew from the step's number, so that a resumed run attacks the batches that the first would have.
+            generator = torch.Generator().manual_seed(self.args.seed * 1_000_003 + self.state.global_step)
+            inputs["pixel_values"] = self.adversarial.apply(
+                self.model, inputs["pixel_values"], inputs["labels"], self.normalisation, generator
+            )
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        if not torch.isfinite(loss):
+            raise UserError(
+                f"The loss is not a number at step {self.state.global_step + 1}. The last good checkpoint is kept in "
+                f"{self.args.output_dir}. Lower learning_rate, or set max_grad_norm, and go on with --resume true."
+            )
+        return loss
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Compute the loss as transformers does, with frozen normalisations held still."""
+        if model.training:
+            hold_frozen_statistics(model)
+        return super().compute_loss(model, inputs, *args, **kwargs)

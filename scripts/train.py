@@ -1,0 +1,55 @@
+"""Train a detector from a recipe.
+
+    python scripts/train.py recipes/custom_cnn.yaml
+    accelerate launch scripts/train.py recipes/custom_cnn.yaml --data path/to/folder --num_train_epochs 5
+
+Any key of the recipe can be given again as --key value; inside phases as --phases.0.steps 10.
+"""
+
+import argparse
+import sys
+
+from fakelens.errors import UserError
+
+
+def main(recipe_path: str, overrides: list[str]) -> None:
+    """Run the recipe and say where the model is."""
+    from fakelens.data.skips import SkipLog
+    from fakelens.evaluation.plots import learning_curves
+    from fakelens.training.recipe import load_recipe
+    from fakelens.training.run import train
+
+    recipe = load_recipe(recipe_path, overrides)
+    for note in recipe.notes:
+        print(f"note: {note}", file=sys.stderr)
+    model = train(recipe)
+    run = model.parent
+    if recipe.run.process_index == 0:
+        if skipped := SkipLog(run / "skipped.jsonl").summary():
+            print(skipped)
+        learning_curves(run / "metrics.csv", run / "plots")
+        print(f"The model is in {model}; its learning curves in {run / 'plots'}.")
+        print(f"Next: python scripts/evaluate.py --model {model} --data {recipe.data.data} --output {run / 'report'}")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser: a recipe, then any of its keys."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("recipe", help="YAML file, see recipes/")
+    parser.add_argument("--keys", action="store_true", help="print every key that a recipe may have, and stop")
+    return parser
+
+
+if __name__ == "__main__":
+    arguments, rest = make_parser().parse_known_args()
+    try:
+        if arguments.keys:
+            from fakelens.training.recipe import recipe_parser
+
+            recipe_parser(prog="recipe").print_help()
+        else:
+            main(arguments.recipe, rest)
+    except UserError as error:
+        sys.exit(f"train: {error}")

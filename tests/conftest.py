@@ -1,0 +1,44 @@
+"""Fixtures shared by all tests: offline, a private cache, tiny models and images."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before anything imports a Hub client: no test may reach for the network or a user's cache.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_cache(tmp_path_factory):
+    """Keep the embedded sample and tracked runs out of the user's own folders."""
+    cache = tmp_path_factory.mktemp("cache")
+    os.environ["FAKELENS_CACHE"] = str(cache / "fakelens")
+    os.environ["TRACKIO_DIR"] = str(cache / "trackio")
+    return cache
+
+
+@pytest.fixture(scope="session")
+def sample(private_cache):
+    """The embedded sample's folder, made once."""
+    from fakelens.data.sample import make_sample
+
+    return make_sample()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    """A saved custom CNN with a few random weights, and its processor."""
+    import torch
+
+    from fakelens.models import CustomCNNConfig, CustomCNNForImageClassification, DetectorImageProcessor
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    CustomCNNForImageClassification(CustomCNNConfig(hidden_sizes=[4, 8], classifier_size=4)).save_pretrained(folder)
+    DetectorImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
