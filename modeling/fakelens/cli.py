@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ from fakelens.inputs import Input, expand
 if TYPE_CHECKING:  # torch and transformers take seconds to import: `--help` does without
     from fakelens.detector import Detector
 
+# With --heatmap, `heatmap` (the path of the overlay) stands beside them.
 FIELDS = ("path", "verdict", "score", "model", "provenance", "notes", "error")
 EPILOG = "Example: fakelens holiday.jpg downloads/ --json > verdicts.jsonl"
 
@@ -34,6 +36,10 @@ def detect(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line; the default into a pipe.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="A CSV table with a header.")] = False,
+    heatmap: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write each picture with its evidence laid over it: red is fake."),
+    ] = None,
     max_fpr: Annotated[
         float | None, typer.Option(help="Call at most this share of real images fake, e.g. 0.05; else: uncertain.")
     ] = None,
@@ -60,7 +66,7 @@ def detect(
     except UserError as error:
         typer.echo(f"fakelens: {error}", err=True)
         raise typer.Exit(2) from None
-    rows = judge(detector, list(expand(names)), max_fpr, batch_size)
+    rows = judge(detector, list(expand(names)), max_fpr, batch_size, heatmap)
     if as_csv:
         failed = write_csv(rows)
     elif as_json or not sys.stdout.isatty():
@@ -71,7 +77,7 @@ def detect(
 
 
 def judge(
-    detector: "Detector", inputs: list[Input], max_fpr: float | None, batch_size: int
+    detector: "Detector", inputs: list[Input], max_fpr: float | None, batch_size: int, heatmap: Path | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yield one row an input, in order, as batches are done; a progress bar on a terminal's standard error."""
     console = Console(stderr=True)
@@ -80,7 +86,7 @@ def judge(
         for start in range(0, len(inputs), batch_size):
             batch = inputs[start : start + batch_size]
             errors: dict[int, str] = {}
-            images = []
+            images: list[Path | bytes] = []
             for number, item in enumerate(batch):
                 try:
                     if item.error:
@@ -88,18 +94,28 @@ def judge(
                     images.append(item.read())
                 except ImageError as error:
                     errors[number] = str(error)
-            verdicts = iter(detector(images, max_fpr, batch_size))
+            judged = iter(zip(images, detector(images, max_fpr, batch_size), strict=True))
             for number, item in enumerate(batch):
                 row: dict[str, Any] = dict.fromkeys(FIELDS)
                 row |= {"path": item.name, "model": detector.name, "provenance": {}, "notes": []}
                 if number in errors:
                     row["error"] = errors[number]
                 else:
-                    verdict = next(verdicts)
+                    image, verdict = next(judged)
                     row["verdict"], row["score"], row["error"] = verdict.verdict, verdict.score, verdict.error
                     row["provenance"], row["notes"] = verdict.provenance, list(verdict.notes)
+                    if heatmap is not None and verdict.verdict is not None:
+                        row["heatmap"] = draw(detector, image, heatmap, item.name)
                 yield row
             progress.advance(task, len(batch))
+
+
+def draw(detector: "Detector", image: Path | bytes, folder: Path, name: str) -> str:
+    """Write the picture's heat map and return its path."""
+    from fakelens.data.decode import decode_image
+    from fakelens.explain.heatmap import save_overlay
+
+    return str(save_overlay(detector, decode_image(image).image, folder, PurePosixPath(name).name))
 
 
 def write_json(rows: Iterator[dict[str, Any]]) -> int:
@@ -113,7 +129,7 @@ def write_json(rows: Iterator[dict[str, Any]]) -> int:
 
 def write_csv(rows: Iterator[dict[str, Any]]) -> int:
     """Print a CSV table; return how many inputs failed."""
-    writer = csv.DictWriter(sys.stdout, FIELDS, lineterminator="\n")
+    writer = csv.DictWriter(sys.stdout, [*FIELDS, "heatmap"], lineterminator="\n")
     writer.writeheader()
     failed = 0
     for row in rows:

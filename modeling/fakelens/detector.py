@@ -55,8 +55,8 @@ class Detector:
         self, model: PreTrainedModel, processor: BaseImageProcessor, name: str = "", device: str | None = None
     ):
         self.name = name
-        self.device = torch.device(device) if device else _fastest_device()
         try:
+            self.device = torch.device(device) if device else _fastest_device()
             self.model = model.to(self.device).eval()
         except (RuntimeError, AssertionError) as error:
             first = str(error).splitlines()[0]
@@ -76,9 +76,11 @@ class Detector:
     def scores(self, images: list[Image.Image]) -> np.ndarray:
         """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB pictures of any size."""
         # One call a picture: processors stack only pictures of equal size.
-        inputs = [self.processor(images=image, return_tensors="pt")["pixel_values"] for image in images]
+        inputs = [self.processor(images=image, return_tensors="pt") for image in images]
+        # Most processors make `pixel_values`; an ensemble's makes one such tensor for each member.
+        batch = {name: torch.cat([one[name] for one in inputs]).to(self.device) for name in inputs[0]}
         with torch.inference_mode():
-            logits = self.model(pixel_values=torch.cat(inputs).to(self.device)).logits.float()
+            logits = self.model(**batch).logits.float()
         return (1 - logits.softmax(dim=-1)[:, self.real_index]).cpu().numpy()
 
     def __call__(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import Base
 
 from fakelens.errors import UserError
 
@@ -44,6 +45,8 @@ class DecodedImage:
         width: Of the file, in pixels, before any EXIF rotation.
         height: Likewise.
         notes: What was done to get here, for a person to read.
+        camera: Make and model as EXIF states them, "" if it does not.
+        software: The program that EXIF says wrote the file, "" if it does not.
     """
 
     image: Image.Image
@@ -51,6 +54,8 @@ class DecodedImage:
     width: int
     height: int
     notes: tuple[str, ...] = ()
+    camera: str = ""
+    software: str = ""
 
 
 def decode_image(source: bytes | str | Path | Image.Image) -> DecodedImage:
@@ -106,11 +111,12 @@ def _decode(opened: Image.Image) -> DecodedImage:
         raise ImageError("too small", f"{width} x {height} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed")
     notes = []
     kind = opened.format or ""
-    if kind in ANIMATED and isinstance(opened, ImageFile.ImageFile) and opened.is_animated:
+    if kind in ANIMATED and getattr(opened, "n_frames", 1) > 1:  # a plugin that reads still images alone has none
         notes.append("animated: only the first frame was judged")
     opened.load()
+    exif = opened.getexif()
     image = ImageOps.exif_transpose(opened)
-    if opened.getexif().get(0x0112, 1) != 1:
+    if exif.get(Base.Orientation, 1) != 1:
         notes.append("turned upright by its EXIF orientation")
     if image.mode.startswith(("I", "F")):
         image = _to_8_bit(image)
@@ -122,7 +128,14 @@ def _decode(opened: Image.Image) -> DecodedImage:
         notes.append("transparency laid over white")
     elif image.mode == "CMYK":
         notes.append("CMYK converted to RGB")
-    return DecodedImage(image.convert("RGB"), kind, width, height, tuple(notes))
+    camera = " ".join(_text(exif.get(tag)) for tag in (Base.Make, Base.Model)).strip()
+    software = _text(exif.get(Base.Software))
+    return DecodedImage(image.convert("RGB"), kind, width, height, tuple(notes), camera, software)
+
+
+def _text(value: object) -> str:
+    """Return an EXIF value as text; cameras pad theirs with spaces and NULs."""
+    return str(value or "").split("\x00")[0].strip()
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:

@@ -29,7 +29,7 @@ VERSION = 1  # part of the cache's name: raise it when anything below changes wh
 SIDE = 64  # pixels
 CROPS = {"train": 72, "validation": 48, "test": 36}  # at most, of one photograph
 SHARDS = {"train": 4, "validation": 1, "test": 1}
-STEPS = 150  # of training the autoencoder
+STEPS = 600  # of training the autoencoder
 
 
 def make_sample(folder: Path | None = None) -> Path:
@@ -83,15 +83,15 @@ def crops(photograph: np.ndarray, at_most: int) -> np.ndarray:
 
 
 class Autoencoder(nn.Module):
-    """Four times down and up again by strided and transposed convolutions, with 8 channels between."""
+    """Four times down and up again by strided and transposed convolutions, with 16 channels between."""
 
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(3, 32, 4, stride=2, padding=1),
             nn.ReLU(),
-            nn.Conv2d(32, 8, 4, stride=2, padding=1),
-            nn.ConvTranspose2d(8, 32, 4, stride=2, padding=1),
+            nn.Conv2d(32, 16, 4, stride=2, padding=1),
+            nn.ConvTranspose2d(16, 32, 4, stride=2, padding=1),
             nn.ReLU(),
             nn.ConvTranspose2d(32, 3, 4, stride=2, padding=1),
         )
@@ -106,7 +106,7 @@ def train_autoencoder(images: torch.Tensor) -> Autoencoder:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = Autoencoder()
-        optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+        optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
         for _ in tqdm(range(STEPS), desc="making the embedded sample", unit="step", leave=False):
             batch = images[torch.randint(len(images), (24,))]
             loss = nn.functional.mse_loss(model(batch), batch)

@@ -43,7 +43,7 @@ class Prepare:
     Picklable, for it goes to the loader's workers.
 
     Args:
-        processor: The model's image processor.
+        processor: The model's image processor; None leaves out `pixel_values`, to learn which rows decode.
         classes: How rows become class indices.
         skips: Where skipped rows are counted.
         augment: `(image, seed) -> image` for training images.
@@ -52,7 +52,7 @@ class Prepare:
 
     def __init__(
         self,
-        processor: BaseImageProcessor,
+        processor: BaseImageProcessor | None,
         classes: Classes,
         skips: SkipLog,
         augment: Callable[[Image.Image, int], Image.Image] | None = None,
@@ -66,7 +66,7 @@ class Prepare:
 
     def __call__(self, batch: dict[str, list[Any]], positions: list[int]) -> dict[str, list[Any]]:
         """Return `pixel_values` (arrays of the processor's shape) and `labels` (ints) of the rows that decode."""
-        out: dict[str, list[Any]] = {"pixel_values": [], "labels": []}
+        out: dict[str, list[Any]] = {"labels": []} | ({} if self.processor is None else {"pixel_values": []})
         rows = zip(batch["id"], batch["image"], batch["label"], batch["generator"], positions, strict=True)
         for row_id, image, label, generator, position in rows:
             target = self.classes.index(label, generator)
@@ -78,11 +78,12 @@ class Prepare:
             except ImageError as error:
                 self.skips.add(row_id, error.reason)
                 continue
+            out["labels"].append(target)
             if self.augment is not None:
                 picture = self.augment(picture, zlib.crc32(f"{self.seed}/{position}/{row_id}".encode()))
-            pixels = self.processor(images=picture, return_tensors="pt")["pixel_values"][0]
-            out["pixel_values"].append(pixels)
-            out["labels"].append(target)
+            if self.processor is not None:
+                pixels = self.processor(images=picture, return_tensors="pt")["pixel_values"][0]
+                out["pixel_values"].append(pixels)
         return out
 
 
@@ -128,27 +129,27 @@ class ValidationSet(torch.utils.data.Dataset):
             stream = stream.shuffle(seed=0, buffer_size=min(at_most, 1000)).take(at_most)
         self.prepare = prepare
         # Decoded once here, so that a damaged row is left out of the length rather than met half-way.
-        self.rows = [row for row in stream if self._prepared(row) is not None]
+        readable = Prepare(None, prepare.classes, prepare.skips)
+        self.rows = [row for row in stream if _one(readable, row)["labels"]]
         self.labels = np.array([row["label"] for row in self.rows])
         if len(set(self.labels.tolist())) < 2:
             kinds = {0: "only real images", 1: "only fake images"}
             found = kinds[int(self.labels[0])] if len(self.labels) else "no image that can be read"
             raise UserError(
                 f"The validation split {source.split!r} of {source.spec} has {found}; both classes are needed to "
-                "choose a checkpoint. Name another with --validation_split, or hold out training data with --holdout 0.2."
+                "choose a checkpoint. Name another with --validation_split, or hold some training data out with "
+                "--holdout 0.2."
             )
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        prepared = self._prepared(self.rows[index])
-        assert prepared is not None
-        return prepared
+        return {key: values[0] for key, values in _one(self.prepare, self.rows[index]).items()}
 
-    def _prepared(self, row: dict[str, Any]) -> dict[str, Any] | None:
-        batch = self.prepare({key: [value] for key, value in row.items()}, [0])
-        return {key: values[0] for key, values in batch.items()} if batch["labels"] else None
+
+def _one(prepare: Prepare, row: dict[str, Any]) -> dict[str, list[Any]]:
+    return prepare({key: [value] for key, value in row.items()}, [0])
 
 
 def held_out(row_id: str, share: float, seed: int) -> bool:

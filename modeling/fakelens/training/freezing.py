@@ -4,13 +4,15 @@ from torch import nn
 from transformers import PreTrainedModel, TimmWrapperForImageClassification
 
 from fakelens.errors import UserError
+from fakelens.models.modeling_detector import DetectorPreTrainedModel
 
 
-def head_of(model: PreTrainedModel) -> nn.Module:
-    """Return the part behind the pooled features: the layers that are new for every task."""
+def head_of(model: PreTrainedModel) -> list[nn.Module]:
+    """Return the modules behind the pooled features: the layers that are new for every task."""
     if isinstance(model, TimmWrapperForImageClassification):
-        return model.timm_model.get_classifier()
-    return model.get_submodule("classifier")
+        return [model.timm_model.get_classifier()]
+    names = model.head_names if isinstance(model, DetectorPreTrainedModel) else ("classifier",)
+    return [model.get_submodule(name) for name in names]
 
 
 def set_trainable(model: PreTrainedModel, trainable: str | int) -> int:
@@ -29,9 +31,9 @@ def set_trainable(model: PreTrainedModel, trainable: str | int) -> int:
     """
     model.requires_grad_(trainable == "all")
     if trainable != "all":
-        head = head_of(model)
         if trainable == "head" or int(trainable) > 0:
-            head.requires_grad_(True)
+            for module in head_of(model):
+                module.requires_grad_(True)
         if isinstance(trainable, int) and trainable > 0:
             for layer in layers_of(model)[-trainable:]:
                 layer.requires_grad_(True)

@@ -31,6 +31,15 @@ class ModelArguments:
     processor_options: dict[str, Any] = field(
         default_factory=dict, metadata={"help": "Further settings of its image processor."}
     )
+    members: list[str] | None = field(
+        default=None, metadata={"help": "With architecture: ensemble, its members' recipes, or folders of models."}
+    )
+    member_weights: Any = field(
+        default="accuracy", metadata={"help": "accuracy (on validation data), equal, or a list of numbers."}
+    )
+    member_overrides: dict[str, Any] = field(
+        default_factory=dict, metadata={"help": "Keys that are set in every member's recipe."}
+    )
     decision_threshold: str = field(
         default="0.5", metadata={"help": "P(fake) from which an image is called fake, or best_f1 on validation data."}
     )
@@ -214,6 +223,8 @@ def _fit_to_machine(keys: dict[str, Any]) -> list[str]:
 
 
 def _check_values(model: ModelArguments, data: DataArguments) -> None:
+    if (model.architecture == "ensemble") != bool(model.members):
+        raise UserError("members and architecture: ensemble go together; this recipe has one without the other.")
     if data.classes not in ("verdict", "generator"):
         raise UserError(f"classes is {data.classes!r}; it is verdict or generator.")
     if data.holdout is not None and not 0 < data.holdout < 1:

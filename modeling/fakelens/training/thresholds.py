@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 from sklearn.metrics import precision_recall_curve
+from transformers import PreTrainedModel
 
 RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
@@ -38,3 +39,16 @@ def fpr_thresholds(real_scores: np.ndarray) -> dict[str, float]:
             # A verdict is "fake" from its threshold on, so that the threshold lies just above the score it bounds.
             kept[str(rate)] = float(np.nextafter(np.float32(scores[rank - 1]), np.float32(2)))
     return kept
+
+
+def calibrate(model: PreTrainedModel, scores: np.ndarray, labels: np.ndarray, rule: str) -> None:
+    """Write the thresholds into a model's config.
+
+    Args:
+        model: Gets `decision_threshold` and `fpr_thresholds`.
+        scores: P(fake) on the validation split, of shape `(count,)`.
+        labels: 0 real, 1 fake, of shape `(count,)`.
+        rule: A number for the decision threshold, or "best_f1".
+    """
+    model.config.decision_threshold = best_f1_threshold(scores, labels) if rule == "best_f1" else float(rule)
+    model.config.fpr_thresholds = fpr_thresholds(scores[labels == 0])

@@ -1,0 +1,1 @@
+"""Checkpoint + image -> what speaks for its verdict."""

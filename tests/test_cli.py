@@ -1,0 +1,167 @@
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from typer.testing import CliRunner
+
+from fakelens.cli import app
+from tests.abuse import CASES, picture, write_cases
+
+FAKELENS = Path(sys.executable).with_name("fakelens")
+
+
+def run(*arguments, stdin=None):
+    return CliRunner().invoke(app, [str(a) for a in arguments], input=stdin)
+
+
+def rows_of(result):
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("abuse")
+    write_cases(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def judged(folder, tiny_model):
+    """All cases at once: one bad image must not cost the others their verdict."""
+    result = run(*(folder / case.name for case in CASES), "--model", tiny_model, "--json", "--batch-size", 3)
+    return result, dict(zip([case.name for case in CASES], rows_of(result), strict=True))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_bad_input_gets_a_row_and_the_rest_are_judged(judged, case, folder):
+    result, rows = judged
+    row = rows[case.name]
+    assert row["path"] == str(folder / case.name)
+    if case.error:
+        assert case.error in row["error"] and row["verdict"] is None and row["score"] is None
+    else:
+        assert row["error"] is None and row["verdict"] in ("real", "fake") and 0 <= row["score"] <= 1
+        assert bool(case.note) == any(case.note in note for note in row["notes"]) if case.note else row["notes"] == []
+    assert result.exit_code == 1
+
+
+def test_nothing_but_json_on_standard_output(folder, tiny_model):
+    """The real command in a process of its own: bars, warnings and logs go elsewhere."""
+    names = [folder / "plain.jpg", folder / "text.jpg"]
+    command = [FAKELENS, *names, "--model", tiny_model, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert [json.loads(line)["path"] for line in done.stdout.splitlines()] == [str(n) for n in names]
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_scores_are_the_pipelines(folder, tiny_model):
+    from transformers import pipeline
+
+    classifier = pipeline("image-classification", model=str(tiny_model), trust_remote_code=True)
+    expected = {row["label"]: row["score"] for row in classifier(str(folder / "plain.jpg"))}["fake"]
+    row = rows_of(run(folder / "plain.jpg", "--model", tiny_model, "--json"))[0]
+    assert row["score"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_folder_is_walked_and_stdin_is_read(tmp_path, tiny_model):
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    picture(seed=1).save(tmp_path / "deep" / "er" / "b.png")
+    picture(seed=2).save(tmp_path / "a.jpg")
+    (tmp_path / "notes.txt").write_text("not an image, and not looked at")
+    (tmp_path / ".thumbnails").mkdir()
+    picture().save(tmp_path / ".thumbnails" / "hidden.png")
+    result = run(tmp_path, "--model", tiny_model, "--json")
+    assert [Path(row["path"]).name for row in rows_of(result)] == ["a.jpg", "b.png"]
+    assert result.exit_code == 0
+    listed = run("-", "--model", tiny_model, "--json", stdin=f"{tmp_path / 'a.jpg'}\n\n{tmp_path / 'deep'}\n")
+    assert [Path(row["path"]).name for row in rows_of(listed)] == ["a.jpg", "b.png"]
+
+
+def test_folder_without_images_is_a_row_with_an_error(tmp_path, folder, tiny_model):
+    result = run(tmp_path, folder / "plain.jpg", "--model", tiny_model, "--json")
+    empty, good = rows_of(result)
+    assert "no images in this folder" in empty["error"] and good["verdict"]
+    assert result.exit_code == 1
+
+
+def test_csv_has_a_header_and_one_line_an_input(folder, tiny_model):
+    result = run(folder / "plain.jpg", folder / "text.jpg", "--model", tiny_model, "--csv")
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [bool(row["error"]) for row in rows] == [False, True]
+    assert float(rows[0]["score"]) >= 0
+
+
+def test_heat_maps_are_written_for_what_was_judged(tmp_path, folder, tiny_model):
+    names = [folder / "plain.jpg", folder / "text.jpg"]
+    result = run(*names, "--model", tiny_model, "--json", "--heatmap", tmp_path / "maps")
+    good, bad = rows_of(result)
+    assert Path(good["heatmap"]).is_file() and "heatmap" not in bad
+    assert [p.name for p in (tmp_path / "maps").iterdir()] == ["plain.jpg.heatmap.png"]
+
+
+@pytest.fixture
+def web():
+    """A web server with one image; every other address is a 404."""
+    file = io.BytesIO()
+    picture().save(file, format="PNG")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):  # noqa: N802  the name that http.server asks for
+            self.send_response(200 if self.path == "/a.png" else 404)
+            self.end_headers()
+            if self.path == "/a.png":
+                self.wfile.write(file.getvalue())
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def test_addresses_are_fetched(web, tiny_model):
+    result = run(f"{web}/a.png", f"{web}/b.png", "http://127.0.0.1:9/c.png", "--model", tiny_model, "--json")
+    good, missing, unreachable = rows_of(result)
+    assert good["verdict"] and good["provenance"]["format"] == "PNG"
+    assert "404" in missing["error"] and "download failed" in unreachable["error"]
+
+
+def test_pickle_is_refused(tmp_path, tiny_model, folder):
+    shutil.copytree(tiny_model, tmp_path / "m")
+    (tmp_path / "m" / "model.safetensors").rename(tmp_path / "m" / "pytorch_model.bin")
+    result = run(folder / "plain.jpg", "--model", tmp_path / "m")
+    assert result.exit_code == 2
+    assert "pytorch_model.bin, a pickle" in result.stderr and "save_pretrained" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "no/where/at/all"], "There is no model at no/where/at/all"),
+        (["--model", "runs/demo/model"], "make demo"),
+        (["--model", "TINY", "--max-fpr", "0.05"], "not calibrated"),
+        (["--model", "TINY", "--max-fpr", "7"], "between 0 and 1"),
+        (["--model", "TINY", "--device", "quantum"], "Device 'quantum'"),
+        (["--model", "TINY", "--json", "--csv"], "not both"),
+    ],
+)
+def test_wrong_calls_end_with_one_message_and_exit_2(tmp_path, monkeypatch, tiny_model, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    result = run("x.jpg", *[str(tiny_model) if a == "TINY" else a for a in arguments])
+    assert result.exit_code == 2
+    assert message in result.stderr and result.stdout == ""
+
+
+def test_help_shows_an_example():
+    result = run("--help")
+    assert result.exit_code == 0 and "Example: fakelens" in result.stdout

@@ -1,0 +1,81 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from fakelens import load_detector
+from fakelens.errors import UserError
+from tests.abuse import picture
+
+
+@pytest.fixture
+def calibrated(tiny_model, tmp_path):
+    shutil.copytree(tiny_model, tmp_path / "m")
+    path = tmp_path / "m" / "config.json"
+    config = json.loads(path.read_text())
+    config |= {"decision_threshold": 0.3, "fpr_thresholds": {"0.01": 0.9, "0.05": 0.7}}
+    path.write_text(json.dumps(config))
+    return load_detector(tmp_path / "m", device="cpu")
+
+
+def last_layer(detector):
+    return [m for m in detector.model.modules() if isinstance(m, torch.nn.Linear)][-1]
+
+
+def judge(detector, score, max_fpr=None):
+    """Judge one picture with a model that answers `score`."""
+    logit = torch.logit(torch.tensor(score, dtype=torch.float64)).float()
+    torch.nn.init.zeros_(last_layer(detector).weight)
+    torch.nn.init.constant_(last_layer(detector).bias, logit.item())
+    return detector([picture()], max_fpr)[0].verdict
+
+
+@pytest.mark.parametrize(
+    ("score", "max_fpr", "verdict"),
+    [
+        (0.2, None, "real"),
+        (0.31, None, "fake"),
+        (0.2, 0.05, "real"),
+        (0.5, 0.05, "uncertain"),
+        (0.71, 0.05, "fake"),
+        (0.71, 0.01, "uncertain"),
+        (0.71, 0.04, "uncertain"),
+        (0.91, 0.01, "fake"),
+    ],
+)
+def test_verdicts_follow_the_models_own_thresholds(calibrated, score, max_fpr, verdict):
+    assert judge(calibrated, score, max_fpr) == verdict
+
+
+def test_a_rate_below_every_calibrated_one_is_refused(calibrated):
+    with pytest.raises(UserError, match=r"not calibrated.*0\.001.*0\.01, 0\.05"):
+        calibrated([picture()], max_fpr=0.001)
+
+
+def test_score_that_is_no_number_is_an_error_not_a_verdict(calibrated):
+    torch.nn.init.constant_(last_layer(calibrated).bias, float("nan"))
+    verdict = calibrated([picture()])[0]
+    assert verdict.verdict is None and "not a number" in verdict.error
+
+
+def test_batches_do_not_change_scores(tiny_model):
+    detector = load_detector(tiny_model)
+    images = [picture(30 + n, 50 - n, seed=n) for n in range(7)]
+    together = [v.score for v in detector(images, batch_size=7)]
+    assert np.allclose(together, [detector([image])[0].score for image in images], atol=1e-6)
+
+
+def test_code_in_a_folder_is_not_run_where_the_class_is_installed(tiny_model, tmp_path):
+    shutil.copytree(tiny_model, tmp_path / "m")
+    (tmp_path / "m" / "modeling_custom_cnn.py").write_text("raise SystemExit('ran the code of a stranger')")
+    assert load_detector(tmp_path / "m")([picture()])[0].verdict
+
+
+def test_a_model_without_the_label_real_is_refused(tiny_model, tmp_path):
+    shutil.copytree(tiny_model, tmp_path / "m")
+    path = tmp_path / "m" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"id2label": {"0": "cat", "1": "dog"}}))
+    with pytest.raises(UserError, match="cat, dog"):
+        load_detector(tmp_path / "m")
