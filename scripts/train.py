@@ -14,11 +14,14 @@ from fakelens.errors import UserError
 
 def main(recipe_path: str, overrides: list[str]) -> None:
     """Run the recipe and say where the model is."""
+    from transformers.utils.logging import disable_progress_bar
+
     from fakelens.data.skips import SkipLog
     from fakelens.evaluation.plots import learning_curves
     from fakelens.training.recipe import load_recipe
     from fakelens.training.run import train
 
+    disable_progress_bar()  # of files being written; the training's own bar stays
     recipe = load_recipe(recipe_path, overrides)
     for note in recipe.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -52,4 +55,5 @@ if __name__ == "__main__":
         else:
             main(arguments.recipe, rest)
     except UserError as error:
-        sys.exit(f"train: {error}")
+        print(f"train: {error}", file=sys.stderr)
+        sys.exit(2)

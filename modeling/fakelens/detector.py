@@ -75,13 +75,23 @@ class Detector:
 
     def scores(self, images: list[Image.Image]) -> np.ndarray:
         """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB pictures of any size."""
+        return 1 - self.probabilities(images)[:, self.real_index]
+
+    def probabilities(self, images: list[Image.Image]) -> np.ndarray:
+        """Return every class's probability, of shape `(len(images), num_labels)`, for RGB pictures of any size."""
         # One call a picture: processors stack only pictures of equal size.
         inputs = [self.processor(images=image, return_tensors="pt") for image in images]
         # Most processors make `pixel_values`; an ensemble's makes one such tensor for each member.
-        batch = {name: torch.cat([one[name] for one in inputs]).to(self.device) for name in inputs[0]}
+        return self._forward({name: torch.cat([one[name] for one in inputs]) for name in inputs[0]})
+
+    def judge_pixels(self, pixel_values: torch.Tensor) -> np.ndarray:
+        """Return P(fake) in [0, 1] for processed pictures of shape `(batch_size, 3, height, width)`."""
+        return 1 - self._forward({"pixel_values": pixel_values})[:, self.real_index]
+
+    def _forward(self, batch: dict[str, torch.Tensor]) -> np.ndarray:
         with torch.inference_mode():
-            logits = self.model(**batch).logits.float()
-        return (1 - logits.softmax(dim=-1)[:, self.real_index]).cpu().numpy()
+            logits = self.model(**{name: tensor.to(self.device) for name, tensor in batch.items()}).logits
+        return logits.float().softmax(dim=-1).cpu().numpy()
 
     def __call__(
         self,

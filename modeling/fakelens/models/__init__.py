@@ -8,15 +8,43 @@ a model of ours loads without running code from its repo, and is saved with its 
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 
 from .configuration_custom_cnn import CustomCNNConfig
+from .configuration_detector import DetectorConfig
+from .configuration_ensemble import EnsembleConfig
+from .configuration_resnet_se import ResNetSEConfig
+from .configuration_timm_backbone import TimmBackboneConfig
 from .image_processing_detector import DetectorImageProcessor
+from .image_processing_ensemble import EnsembleImageProcessor
 from .modeling_custom_cnn import CustomCNNForImageClassification
+from .modeling_detector import DetectorPreTrainedModel
+from .modeling_ensemble import EnsembleForImageClassification
+from .modeling_resnet_se import ResNetSEForImageClassification
+from .modeling_timm_backbone import TimmBackboneForImageClassification
 
-DetectorImageProcessor.register_for_auto_class("AutoImageProcessor")
-for _config, _model in ((CustomCNNConfig, CustomCNNForImageClassification),):
+for _config, _model, _processor in (
+    (CustomCNNConfig, CustomCNNForImageClassification, DetectorImageProcessor),
+    (ResNetSEConfig, ResNetSEForImageClassification, DetectorImageProcessor),
+    (TimmBackboneConfig, TimmBackboneForImageClassification, DetectorImageProcessor),
+    (EnsembleConfig, EnsembleForImageClassification, EnsembleImageProcessor),
+):
     AutoConfig.register(_config.model_type, _config)
     AutoModelForImageClassification.register(_config, _model)
-    AutoImageProcessor.register(_config, slow_image_processor_class=DetectorImageProcessor)
+    # Under both names, or transformers warns wherever torchvision is installed that it falls back to PIL.
+    AutoImageProcessor.register(_config, image_processor_classes={"pil": _processor, "torchvision": _processor})
     _config.register_for_auto_class("AutoConfig")
     _model.register_for_auto_class("AutoModelForImageClassification")
+    _processor.register_for_auto_class("AutoImageProcessor")
 
-__all__ = ["CustomCNNConfig", "CustomCNNForImageClassification", "DetectorImageProcessor"]
+__all__ = [
+    "CustomCNNConfig",
+    "CustomCNNForImageClassification",
+    "DetectorConfig",
+    "DetectorImageProcessor",
+    "DetectorPreTrainedModel",
+    "EnsembleConfig",
+    "EnsembleForImageClassification",
+    "EnsembleImageProcessor",
+    "ResNetSEConfig",
+    "ResNetSEForImageClassification",
+    "TimmBackboneConfig",
+    "TimmBackboneForImageClassification",
+]

@@ -4,14 +4,11 @@ Conv blocks of 32, 64, 128 and 256 channels, each with batch normalisation and m
 average pooling; two fully connected layers ending in one unit, trained with binary cross-entropy.
 """
 
-from typing import Any
-
 import torch
 from torch import nn
-from transformers import PreTrainedModel
-from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention
 
 from .configuration_custom_cnn import CustomCNNConfig
+from .modeling_detector import DetectorPreTrainedModel, num_units
 
 
 class CustomCNNBlock(nn.Module):
@@ -30,23 +27,16 @@ class CustomCNNBlock(nn.Module):
         return self.pooling(self.activation(self.normalization(self.convolution(hidden_state))))
 
 
-class CustomCNNPreTrainedModel(PreTrainedModel):
-    """What every custom CNN shares: its configuration class and its input."""
-
-    config_class = CustomCNNConfig
-    base_model_prefix = "custom_cnn"
-    main_input_name = "pixel_values"
-
-
-class CustomCNNForImageClassification(CustomCNNPreTrainedModel):
-    """The S0 network with its one-unit head.
-
-    The head's one logit z leaves as the pair [0, z]: softmax gives sigmoid(z) for "fake", cross-entropy on the pair
-    is binary cross-entropy on z, and an `image-classification` pipeline shows both labels.
+class CustomCNNForImageClassification(DetectorPreTrainedModel):
+    r"""The S0 network with its one-unit head, or with one unit for each of more than two labels.
 
     Args:
         config ([`CustomCNNConfig`]): Sizes and settings.
     """
+
+    config_class = CustomCNNConfig
+    base_model_prefix = "custom_cnn"
+    head_names = ("hidden", "classifier")
 
     def __init__(self, config: CustomCNNConfig):
         super().__init__(config)
@@ -56,36 +46,13 @@ class CustomCNNForImageClassification(CustomCNNPreTrainedModel):
         self.pooling = nn.AdaptiveAvgPool2d(1)
         self.hidden = nn.Linear(sizes[-1], config.classifier_size)
         self.activation = nn.ReLU()
-        self.classifier = nn.Linear(config.classifier_size, 1)
+        self.classifier = nn.Linear(config.classifier_size, num_units(config))
         self.post_init()
 
-    def forward(
-        self,
-        pixel_values: torch.Tensor,
-        labels: torch.Tensor | None = None,
-        **kwargs: Any,
-    ) -> ImageClassifierOutputWithNoAttention:
-        r"""Score a batch of images.
-
-        Args:
-            pixel_values (`torch.Tensor` of shape `(batch_size, 3, height, width)`): Normalised images; or
-                `(batch_size, num_crops, 3, height, width)`, whose crops' logits are averaged.
-            labels (`torch.Tensor` of shape `(batch_size,)`, *optional*): 0 for real, 1 for fake.
-            **kwargs: Accepted for the pipelines' sake, unused.
-
-        Returns:
-            [`ImageClassifierOutputWithNoAttention`]: `logits` of shape `(batch_size, 2)`, real then fake, and `loss`
-            if labels were given.
-        """
-        num_crops = pixel_values.shape[1] if pixel_values.ndim == 5 else 1
-        hidden_state = self.blocks(pixel_values.flatten(0, 1) if pixel_values.ndim == 5 else pixel_values)
-        features = self.pooling(self.dropout(hidden_state)).flatten(1)  # (batch_size * num_crops, channels)
-        fake = self.classifier(self.activation(self.hidden(features)))
-        fake = fake.view(-1, num_crops).mean(dim=1) / self.config.logit_temperature  # (batch_size,)
-        logits = torch.stack([torch.zeros_like(fake), fake], dim=1)
-
-        loss = None if labels is None else self.loss_function(labels, logits, self.config)
-        return ImageClassifierOutputWithNoAttention(loss=loss, logits=logits)
+    def score(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Map images of shape `(batch_size, 3, height, width)` to units of shape `(batch_size, num_units)`."""
+        features = self.pooling(self.dropout(self.blocks(pixel_values))).flatten(1)  # (batch_size, channels)
+        return self.classifier(self.activation(self.hidden(features)))
 
 
-__all__ = ["CustomCNNForImageClassification", "CustomCNNPreTrainedModel"]
+__all__ = ["CustomCNNForImageClassification"]

@@ -8,10 +8,16 @@ An attack moves the pixels of the picture, in [0, 1]; the processor's normalisat
 the same for every model: 8/255 is eight grey levels.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import MISSING, dataclass, fields
+from difflib import get_close_matches
+from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from transformers import TimmWrapperImageProcessor
 from transformers.image_processing_utils import BaseImageProcessor
 

@@ -1,18 +1,10 @@
 """Which parameters of a model a phase trains: the head, the last layers, or all."""
 
 from torch import nn
-from transformers import PreTrainedModel, TimmWrapperForImageClassification
+from transformers import PreTrainedModel
 
 from fakelens.errors import UserError
-from fakelens.models.modeling_detector import DetectorPreTrainedModel
-
-
-def head_of(model: PreTrainedModel) -> list[nn.Module]:
-    """Return the modules behind the pooled features: the layers that are new for every task."""
-    if isinstance(model, TimmWrapperForImageClassification):
-        return [model.timm_model.get_classifier()]
-    names = model.head_names if isinstance(model, DetectorPreTrainedModel) else ("classifier",)
-    return [model.get_submodule(name) for name in names]
+from fakelens.weights import head_names
 
 
 def set_trainable(model: PreTrainedModel, trainable: str | int) -> int:
@@ -32,8 +24,8 @@ def set_trainable(model: PreTrainedModel, trainable: str | int) -> int:
     model.requires_grad_(trainable == "all")
     if trainable != "all":
         if trainable == "head" or int(trainable) > 0:
-            for module in head_of(model):
-                module.requires_grad_(True)
+            for name in head_names(model):
+                model.get_submodule(name).requires_grad_(True)
         if isinstance(trainable, int) and trainable > 0:
             for layer in layers_of(model)[-trainable:]:
                 layer.requires_grad_(True)

@@ -87,6 +87,9 @@ class RunArguments(TrainingArguments):
     save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints kept per phase."})
     seed: int = field(default=42, metadata={"help": "Of weights, shuffling, augmentation and attacks."})
     remove_unused_columns: bool = field(default=False, metadata={"help": "Streams bring what the model takes."})
+    dataloader_pin_memory: bool = field(
+        default_factory=torch.cuda.is_available, metadata={"help": "Pin memory for the copy to a GPU."}
+    )
     accelerator_config: dict | str | None = field(
         # Each rank reads its own shards; dispatching would decode everything on rank 0.
         default_factory=lambda: {"dispatch_batches": False},

@@ -17,7 +17,9 @@ from accelerate import PartialState
 from transformers import set_seed
 
 from fakelens.data.skips import SkipLog
+from fakelens.detector import Detector
 from fakelens.errors import UserError
+from fakelens.training.calibration import calibrate
 from fakelens.training.data import open_training_data
 from fakelens.training.ensemble import join_members
 from fakelens.training.recipe import Recipe
@@ -45,11 +47,11 @@ def train(recipe: Recipe) -> Path:
     set_seed(recipe.run.seed)
     data = open_training_data(recipe.data, recipe.run.seed)
     skips = SkipLog(out / "skipped.jsonl")
-    if recipe.model.members:
-        result = join_members(recipe, out, data, skips, train)
-    else:
-        result = walk_phases(recipe, out, data, skips)
+    joined = bool(recipe.model.members)
+    result = join_members(recipe, out, data, train) if joined else walk_phases(recipe, out, data, skips)
     if recipe.run.process_index == 0:
+        detector = Detector(result.model, result.processor, recipe.name, str(recipe.run.device))
+        validation = calibrate(detector, data, recipe.model.decision_threshold)
         record = {
             "name": recipe.name,
             "recipe": recipe.keys,
@@ -61,6 +63,7 @@ def train(recipe: Recipe) -> Path:
             "seed": recipe.run.seed,
             "license": recipe.run.license,
             "parameters": result.model.num_parameters(),
+            "validation": validation,
             "notes": recipe.notes,
             **result.facts,
         }

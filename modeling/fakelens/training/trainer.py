@@ -19,6 +19,9 @@ class DetectorTrainer(Trainer):
         **kwargs: transformers' Trainer's own.
     """
 
+    # MobileNetV2 takes any keyword, which transformers reads as "divides its loss by the accumulation steps itself".
+    loss_is_scaled_for_ga = False
+
     def __init__(self, adversarial: AdversarialMix | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.adversarial = adversarial

@@ -6,8 +6,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from safetensors.torch import load_model
 from transformers import EarlyStoppingCallback, PreTrainedModel
 from transformers.image_processing_utils import BaseImageProcessor
@@ -23,7 +21,6 @@ from fakelens.training.freezing import set_trainable
 from fakelens.training.phases import MONITORS, Phase
 from fakelens.training.recipe import Recipe, RunArguments
 from fakelens.training.record import EpochRecord, write_json
-from fakelens.training.thresholds import calibrate
 from fakelens.training.trainer import DetectorTrainer
 from fakelens.zoo import build_detector, build_processor
 
@@ -33,7 +30,7 @@ class Result:
     """What training leaves.
 
     Attributes:
-        model: The trained model, calibrated.
+        model: The trained model.
         processor: Its image processor.
         facts: What to write into the run's record.
     """
@@ -67,7 +64,9 @@ def walk_phases(recipe: Recipe, out: Path, data: TrainingData, skips: SkipLog) -
     for number, phase in enumerate(recipe.phases):
         folder = out / "phases" / f"{number:02d}-{phase.name}"
         trainable = set_trainable(model, phase.trainable)
-        arguments, steps_per_epoch = phase_arguments(recipe.run, phase, folder, data.rows)
+        arguments, steps_per_epoch = phase_arguments(
+            recipe.run, phase, folder, data.rows, recipe.keys.get("eval_steps")
+        )
         callbacks: list[Any] = [EpochRecord(out / "metrics.csv", phase.name, steps_per_epoch)]
         if phase.early_stopping is not None:
             callbacks.append(EarlyStoppingCallback(phase.early_stopping))
@@ -82,18 +81,7 @@ def walk_phases(recipe: Recipe, out: Path, data: TrainingData, skips: SkipLog) -
             callbacks=callbacks,
         )
         phases.append(_walk(trainer, folder, {"name": phase.name, "trainable_parameters": trainable}))
-    output = trainer.predict(validation, metric_key_prefix="validation")
-    logits = torch.from_numpy(np.asarray(output.predictions)).float()
-    scores = (1 - logits.softmax(dim=-1)[:, 0]).numpy()
-    calibrate(model, scores, (np.asarray(output.label_ids) > 0).astype(int), recipe.model.decision_threshold)
-    metrics = {key.removeprefix("validation_"): value for key, value in (output.metrics or {}).items()}
-    timings = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
-    facts = {
-        "steps": sum(phase["steps"] for phase in phases),
-        "phases": phases,
-        "validation": {key: value for key, value in metrics.items() if key not in timings},
-    }
-    return Result(model, processor, facts)
+    return Result(model, processor, {"steps": sum(phase["steps"] for phase in phases), "phases": phases})
 
 
 def _walk(trainer: DetectorTrainer, folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +104,9 @@ def _walk(trainer: DetectorTrainer, folder: Path, facts: dict[str, Any]) -> dict
     return facts
 
 
-def phase_arguments(run: RunArguments, phase: Phase, folder: Path, rows: int | None) -> tuple[RunArguments, int]:
+def phase_arguments(
+    run: RunArguments, phase: Phase, folder: Path, rows: int | None, eval_steps: int | None = None
+) -> tuple[RunArguments, int]:
     """Return transformers' arguments for one phase, and the steps in one pass over the data.
 
     Args:
@@ -124,6 +114,7 @@ def phase_arguments(run: RunArguments, phase: Phase, folder: Path, rows: int | N
         phase: What the phase says.
         folder: Where its checkpoints go.
         rows: Training rows in one pass; None if the source does not say.
+        eval_steps: Steps between two evaluations, each with a checkpoint; None for one evaluation a pass.
 
     Raises:
         UserError: If the phase counts in epochs and the length of one is not known, or a value does not fit.
@@ -135,7 +126,7 @@ def phase_arguments(run: RunArguments, phase: Phase, folder: Path, rows: int | N
         raise UserError("The source does not say how many rows it has. Say max_steps, or train_rows for one epoch.")
     steps_per_epoch = math.ceil(rows / per_step) if rows else int(max_steps or 1)
     max_steps = max_steps or max(1, math.ceil((phase.epochs or run.num_train_epochs) * steps_per_epoch))
-    every = run.eval_steps or min(steps_per_epoch, max_steps)
+    every = eval_steps or min(steps_per_epoch, max_steps)
     changes: dict[str, Any] = {
         "output_dir": str(folder),
         "max_steps": max_steps,

@@ -1,11 +1,21 @@
 """Thresholds on P(fake), fitted on validation scores and stored with the model."""
 
 import math
+from itertools import islice
 
 import numpy as np
 from sklearn.metrics import precision_recall_curve
-from transformers import PreTrainedModel
 
+from fakelens.data.decode import decode_image
+from fakelens.data.labels import REAL
+from fakelens.data.skips import SkipLog
+from fakelens.data.sources import row_bytes
+from fakelens.detector import BATCH_SIZE, Detector
+from fakelens.metrics import detection_metrics
+from fakelens.training.data import TrainingData
+from fakelens.training.examples import Prepare
+
+METRICS = ("accuracy", "precision", "recall", "f1", "auroc")
 RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 
@@ -41,14 +51,30 @@ def fpr_thresholds(real_scores: np.ndarray) -> dict[str, float]:
     return kept
 
 
-def calibrate(model: PreTrainedModel, scores: np.ndarray, labels: np.ndarray, rule: str) -> None:
-    """Write the thresholds into a model's config.
+def calibrate(detector: Detector, data: TrainingData, rule: str) -> dict[str, float | int | None]:
+    """Score the validation split, write the thresholds into the model's config, and return its metrics there.
 
     Args:
-        model: Gets `decision_threshold` and `fpr_thresholds`.
-        scores: P(fake) on the validation split, of shape `(count,)`.
-        labels: 0 real, 1 fake, of shape `(count,)`.
+        detector: Its model's config gets `decision_threshold` and `fpr_thresholds`.
+        data: Whose validation split to use.
         rule: A number for the decision threshold, or "best_f1".
+
+    Returns:
+        Accuracy, precision, recall and F1 at 0.5, and AUROC, on the validation split.
     """
-    model.config.decision_threshold = best_f1_threshold(scores, labels) if rule == "best_f1" else float(rule)
-    model.config.fpr_thresholds = fpr_thresholds(scores[labels == 0])
+    scores, labels = score_validation(detector, data)
+    config = detector.model.config
+    config.decision_threshold = best_f1_threshold(scores, labels) if rule == "best_f1" else float(rule)
+    config.fpr_thresholds = fpr_thresholds(scores[labels == REAL])
+    metrics = detection_metrics(scores, labels, 0.5)
+    return {name: metrics[name] for name in METRICS}
+
+
+def score_validation(detector: Detector, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
+    """Return P(fake) and labels of the validation split, each of shape `(count,)`."""
+    rows = data.validation_set(Prepare(None, data.classes, SkipLog())).rows
+    pictures = (decode_image(row_bytes(row["image"])).image for row in rows)
+    scores = []
+    while batch := list(islice(pictures, BATCH_SIZE)):
+        scores.append(detector.scores(batch))
+    return np.concatenate(scores), np.array([row["label"] for row in rows])

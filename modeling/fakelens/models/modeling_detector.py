@@ -1,0 +1,78 @@
+"""What all our own networks share: from the last layer's units to logits, and averaging over crops."""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention
+
+from .configuration_detector import DetectorConfig
+
+
+def num_units(config: DetectorConfig) -> int:
+    """How wide the last layer is: one unit tells two labels apart, more labels need a unit each."""
+    return 1 if len(config.labels) == 2 else len(config.labels)
+
+
+class DetectorPreTrainedModel(PreTrainedModel):
+    r"""A network that judges pixels; subclasses define `score` and name their configuration class.
+
+    With two labels the last layer's one unit z leaves as the pair [0, z]: softmax gives sigmoid(z) for "fake",
+    cross-entropy on the pair is binary cross-entropy on z, and an `image-classification` pipeline shows both labels.
+    """
+
+    main_input_name = "pixel_values"
+    # The loss is a mean over the batch at hand; without this word the Trainer takes `**kwargs` for a promise to scale
+    # it, and gradients grow with the accumulation steps.
+    accepts_loss_kwargs = False
+    # The modules that a file with a backbone alone need not hold.
+    head_names: ClassVar[tuple[str, ...]] = ("classifier",)
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """Draw weights for rectified layers (He et al. 2015, https://arxiv.org/abs/1502.01852)."""
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        else:
+            super()._init_weights(module)
+
+    def score(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Map images of shape `(batch_size, 3, height, width)` to units of shape `(batch_size, num_units)`."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        labels: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> ImageClassifierOutputWithNoAttention:
+        r"""Score a batch of images.
+
+        Args:
+            pixel_values (`torch.Tensor` of shape `(batch_size, 3, height, width)`): Normalised images; or
+                `(batch_size, num_crops, 3, height, width)`, whose crops' logits are averaged.
+            labels (`torch.Tensor` of shape `(batch_size,)`, *optional*): 0 for real, 1 for fake (or the generator).
+            **kwargs: Accepted for the pipelines' sake, unused.
+
+        Returns:
+            [`ImageClassifierOutputWithNoAttention`]: `logits` of shape `(batch_size, num_labels)`, divided by the
+            configuration's temperature, and `loss` if labels were given.
+        """
+        if pixel_values.ndim == 5:
+            units = self.score(pixel_values.flatten(0, 1))  # (batch_size * num_crops, num_units)
+            units = units.unflatten(0, pixel_values.shape[:2]).mean(dim=1)
+        else:
+            units = self.score(pixel_values)  # (batch_size, num_units)
+        if units.shape[1] == 1:
+            units = torch.cat([torch.zeros_like(units), units], dim=1)
+        logits = units / self.config.logit_temperature
+
+        loss = None if labels is None else self.loss_function(labels, logits, self.config)
+        return ImageClassifierOutputWithNoAttention(loss=loss, logits=logits)
+
+
+__all__ = ["DetectorPreTrainedModel", "num_units"]
