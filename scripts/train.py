@@ -9,7 +9,7 @@ Any key of the recipe can be given again as --key value; inside phases as --phas
 import argparse
 import sys
 
-from fakelens.errors import UserError
+from fakelens.script import script
 
 
 def main(recipe_path: str, overrides: list[str]) -> None:
@@ -35,25 +35,29 @@ def main(recipe_path: str, overrides: list[str]) -> None:
         print(f"Next: python scripts/evaluate.py --model {model} --data {recipe.data.data} --output {run / 'report'}")
 
 
+class PrintKeys(argparse.Action):
+    """Prints the recipe's keys, as `--help` prints the script's."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print and stop."""
+        from fakelens.training.recipe import recipe_parser
+
+        with script("train"):
+            recipe_parser(prog="recipe", add_help=False).print_help()
+        parser.exit()
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser: a recipe, then any of its keys."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("recipe", help="YAML file, see recipes/")
-    parser.add_argument("--keys", action="store_true", help="print every key that a recipe may have, and stop")
+    parser.add_argument("--keys", action=PrintKeys, nargs=0, help="print every key that a recipe may have, and stop")
     return parser
 
 
 if __name__ == "__main__":
     arguments, rest = make_parser().parse_known_args()
-    try:
-        if arguments.keys:
-            from fakelens.training.recipe import recipe_parser
-
-            recipe_parser(prog="recipe").print_help()
-        else:
-            main(arguments.recipe, rest)
-    except UserError as error:
-        print(f"train: {error}", file=sys.stderr)
-        sys.exit(2)
+    with script("train"):
+        main(arguments.recipe, rest)

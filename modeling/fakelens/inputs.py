@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 
 from fakelens.data.decode import MAX_BYTES, ImageError
 from fakelens.data.sources import IMAGE_SUFFIXES

@@ -35,9 +35,9 @@ def words(keys):
     return [word for key, value in keys.items() for word in (f"--{key}", json.dumps(value))]
 
 
-def write_recipe(folder, data, **keys):
+def write_recipe(folder, tiny, **keys):
     keys = {
-        "architecture": "custom_cnn", "image_size": 32, "model_options": TINY_CNN, "data": str(data),
+        "architecture": "custom_cnn", "image_size": 32, "model_options": TINY_CNN, "data": str(tiny),
         "output_dir": str(folder / "run"), "per_device_train_batch_size": 4, "num_train_epochs": 1,
         "learning_rate": 1e-3, **QUIET, **keys,
     }  # fmt: skip
@@ -182,7 +182,7 @@ def test_a_finished_run_is_not_repeated_and_another_recipe_is_refused(data, tmp_
         ({"phases": [{"trainable": 0}]}, "nothing to train"),
         ({"data": "no/such/place/at/all"}, "No data at"),
         ({"validation_split": "elsewhere"}, "no parquet file for split 'elsewhere'"),
-        ({"architecture": "timm/tf_efficientnet_lite9", "model_options": {}}, "tf_efficientnet_lite0"),
+        ({"architecture": "timm/tf_efficientnet_lite9", "model_options": {}}, "Did you mean timm/tf_efficientnet_lite"),
         ({"augmentation": [{"name": "rotashun"}]}, "rotation"),
         ({"classes": "generator", "exclude_generators": list(GENERATORS)}, "no generators"),
     ],
@@ -193,15 +193,16 @@ def test_bad_recipes_stop_before_training_with_one_message(data, tmp_path, keys,
     assert not (tmp_path / "run" / "model").exists()
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(data, tmp_path):
-    path = write_recipe(
-        tmp_path, data, num_train_epochs=40, learning_rate=1e20, max_grad_norm=0.0, eval_steps=1, save_total_limit=50
-    )
-    with pytest.raises(UserError, match=r"not a number at step (\d+).*Lower learning_rate") as caught:
+@pytest.mark.parametrize(("eval_steps", "step"), [(1, 1), (5, 2)], ids=["met in evaluation", "met in training"])
+def test_a_diverged_run_stops_names_the_step_and_keeps_what_was_good(data, tmp_path, eval_steps, step):
+    phases = [{"name": "good", "steps": 2}, {"name": "bad", "steps": 9, "learning_rate": 1e30, "schedule": "constant"}]
+    path = write_recipe(tmp_path, data, phases=phases, eval_steps=eval_steps, max_grad_norm=0.0)
+    with pytest.raises(UserError, match=rf"not .*numbers?.*, at step {step}\. .*lower learning_rate"):
         train(load_recipe(path))
-    step = int(str(caught.value).split("step ")[1].split(".")[0])
-    kept = load_file(tmp_path / "run" / "phases" / "00-train" / f"checkpoint-{step - 1}" / "model.safetensors")
-    assert kept and not (tmp_path / "run" / "model").exists()
+    good = load_file(tmp_path / "run" / "phases" / "00-good" / "model" / "model.safetensors")
+    assert all(torch.isfinite(tensor).all() for tensor in good.values())
+    assert not list((tmp_path / "run" / "phases" / "01-bad").glob("checkpoint-*"))
+    assert not (tmp_path / "run" / "model").exists()
 
 
 @pytest.mark.slow

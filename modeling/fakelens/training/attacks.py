@@ -4,8 +4,8 @@ FGSM: Goodfellow et al., "Explaining and Harnessing Adversarial Examples", ICLR 
 PGD: Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018,
 https://arxiv.org/abs/1706.06083. The mixes are those of reference systems S2 (samples) and S4 (batches).
 
-An attack moves the pixels of the picture, in [0, 1]; the processor's normalisation happens inside it, so that eps means
-the same for every model: 8/255 is eight grey levels.
+An attack moves the pixels of the picture, in [0, 1]; the processor's normalisation happens inside it, so that eps
+means the same for every model: 8/255 is eight grey levels.
 """
 
 from collections.abc import Iterator, Mapping

@@ -39,6 +39,8 @@ class TrainingData:
 
     def training_stream(self, prepare: Prepare, seed: int, buffer: int) -> datasets.IterableDataset:
         """Return the endless stream of prepared training examples."""
+        # A buffer of more than a pass would be filled by reading the data again and again before the first step.
+        buffer = min(buffer, self.rows or buffer)
         return training_stream(self.train, prepare, seed, buffer, self.keep)
 
     def validation_set(self, prepare: Prepare) -> ValidationSet:

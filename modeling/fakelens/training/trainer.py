@@ -40,11 +40,21 @@ class DetectorTrainer(Trainer):
             )
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not torch.isfinite(loss):
-            raise UserError(
-                f"The loss is not a number at step {self.state.global_step + 1}. The last good checkpoint is kept in "
-                f"{self.args.output_dir}. Lower learning_rate, or set max_grad_norm, and go on with --resume true."
-            )
+            raise self._diverged(self.state.global_step + 1, "The loss is not a number")
         return loss
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Evaluate as transformers does; scores that are no numbers stop the run before they are saved."""
+        try:
+            return super().evaluate(*args, **kwargs)
+        except UserError as error:
+            raise self._diverged(self.state.global_step, str(error).split(". ")[0]) from None
+
+    def _diverged(self, step: int, what: str) -> UserError:
+        return UserError(
+            f"{what}, at step {step}. Every checkpoint before it is kept in {self.args.output_dir}. Train again with a "
+            "lower learning_rate, or a max_grad_norm."
+        )
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Compute the loss as transformers does, with frozen normalisations held still."""

@@ -132,6 +132,8 @@ def phase_arguments(
         "max_steps": max_steps,
         "eval_steps": every,
         "save_steps": every,
+        # At least one line of training figures by each evaluation, for its row of the record.
+        "logging_steps": min(run.logging_steps, every),
         "load_best_model_at_end": True,
         "metric_for_best_model": phase.monitor,
         "greater_is_better": MONITORS[phase.monitor],

@@ -1,0 +1,28 @@
+"""The frame that every script runs in: what a user can put right is one line and exit status 2, not a traceback."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fakelens.errors import UserError
+
+
+@contextmanager
+def script(name: str) -> Iterator[None]:
+    """Run a script's body.
+
+    Args:
+        name: The script's name, before its messages.
+    """
+    # `python scripts/train.py` puts scripts/ first on the path, where our evaluate.py would hide the library.
+    folder = Path(sys.argv[0]).resolve().parent
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != folder]
+    try:
+        yield
+    except UserError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"{name}: stopped", file=sys.stderr)
+        sys.exit(130)

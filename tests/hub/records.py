@@ -1,0 +1,76 @@
+"""Reports and run records, as evaluation and training write them."""
+
+import json
+from pathlib import Path
+
+OPENFAKE = "ComplexDataLab/OpenFake:core"
+CUSTOM_CNN = "CustomCNNForImageClassification"
+
+
+def numbers(auroc=0.912345678, **changes):
+    """Metrics of a view; every value differs, so that a swapped column is seen."""
+    return {
+        "count": 2100, "real": 1100, "fake": 1000, "accuracy": 0.81111, "precision": 0.72222, "recall": 0.93333,
+        "f1": 0.74444, "specificity": 0.65555, "auroc": auroc, "average_precision": 0.86666, "tpr_at_5_fpr": 0.27777,
+        "tpr_at_1_fpr": 0.08888, "ece": 0.18888, "brier": 0.19999, "true_negatives": 1061, "false_positives": 39,
+        "false_negatives": 67, "true_positives": 933, "misclassified": 106,
+    } | changes  # fmt: skip
+
+
+def view(auroc=0.912345678, **changes):
+    generators = {"sd-3.5": numbers(0.51111, fake=600, recall=0.41111), "flux|dev": numbers(None, fake=400)}
+    return {"overall": numbers(auroc, **changes), "per_generator": generators, "per_source": {}}
+
+
+def write_report(folder: Path, model: Path, **changes) -> Path:
+    """Write a report about one model; `changes` replace its top-level entries."""
+    (folder / "plots").mkdir(parents=True)
+    (folder / "plots" / "roc_test_raw.png").write_bytes(b"\x89PNG\r\n\x1a\n\0")
+    report = {
+        "schema_version": 1,
+        "created": "2026-05-01T12:00:00+00:00",
+        "fakelens_version": "0.0.9",
+        "environment": {"python": "3.11.0", "torch": "2.15.0", "device": "cpu"},
+        "data": {
+            "source": OPENFAKE,
+            "description": "Hub data set ComplexDataLab/OpenFake",
+            "splits": {"test": {"rows": 2101, "judged": 2100, "skipped": {"damaged image": 1}}},
+        },
+        "models": [entry(model)],
+        "plots": ["plots/roc_test_raw.png"],
+    }
+    (folder / "report.json").write_text(json.dumps(report | changes))
+    return folder
+
+
+def entry(model: Path, **changes):
+    """A report's entry for a model."""
+    return {
+        "name": model.name,
+        "path": str(model),
+        "architecture": CUSTOM_CNN,
+        "parameters": 12345,
+        "decision_threshold": 0.5,
+        "images_per_second": 55.5,
+        "results": {"test": {"raw": view(), "normalised": view(0.612345678)}},
+    } | changes
+
+
+def write_run(model: Path, source: str, **changes) -> None:
+    """Write the record that training leaves in a model's folder."""
+    run = {
+        "name": "custom_cnn",
+        "recipe": {"architecture": "custom_cnn", "data": source, "learning_rate": 0.001},
+        "started": "2026-04-30T12:00:00+00:00",
+        "duration_s": 61.5,
+        "environment": {"python": "3.11.0", "torch": "2.15.0", "device": "NVIDIA H200", "cuda": None},
+        "data": {"source": source, "description": "what it is", "skipped": {"empty file": 2}},
+        "seed": 42,
+        "license": "apache-2.0",
+        "parameters": 12345,
+        "steps": 1234,
+        "phases": [{"name": "all"}],
+        "validation": {"accuracy": 0.75},
+        "notes": [],
+    }
+    (model / "run.json").write_text(json.dumps(run | changes))
