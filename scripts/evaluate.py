@@ -8,17 +8,14 @@ Writes report.json, report.md, predictions.csv and plots. Numbers are given for 
 both classes at one size, format and quality (normalised), to show how much of a score rests on these.
 """
 
-import argparse
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from transformers import HfArgumentParser
 
 from fakelens.data.views import VIEWS
-from fakelens.errors import UserError
+from fakelens.script import parse, script
 
 
 @dataclass
@@ -64,7 +61,8 @@ def main(args: EvaluateArguments) -> None:
         limit=args.limit,
         trust_remote_code=args.trust_remote_code,
     )
-    table = Table("model", title=report["data"]["description"])
+    table = Table(title=report["data"]["description"])
+    table.add_column("model", overflow="fold")
     for title in ("split", "view", "AUROC", "accuracy", "F1", "gap", "images"):
         table.add_column(title, justify="left" if title in ("split", "view") else "right", no_wrap=True)
     for model in report["models"]:
@@ -85,15 +83,6 @@ def main(args: EvaluateArguments) -> None:
 
 
 if __name__ == "__main__":
-    parser = HfArgumentParser(
-        EvaluateArguments,
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    (arguments,) = parser.parse_args_into_dataclasses()
-    try:
+    arguments = parse(EvaluateArguments, __doc__)
+    with script("evaluate"):
         main(arguments)
-    except UserError as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        sys.exit(2)

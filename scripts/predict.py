@@ -3,11 +3,10 @@
     python scripts/predict.py --model runs/s4_ensemble/model --data path/to/images --submission submission.json
     python scripts/predict.py --model runs/generators/model --data path/to/images --output predictions.csv
 
-The submission is `[{"index": 1, "prediction": "fake"}, ...]` in the natural order of file names (2.png before 10.png). A
-model that tells generators apart adds the likeliest one, or "unknown generator" below --unknown_below.
+The submission is `[{"index": 1, "prediction": "fake"}, ...]` in the natural order of file names (2.png before 10.png).
+A model that tells generators apart adds the likeliest one, or "unknown generator" below --unknown_below.
 """
 
-import argparse
 import csv
 import json
 import re
@@ -16,12 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
-from transformers import HfArgumentParser
 
 from fakelens.detector import Detector, load_detector
 from fakelens.errors import UserError
 from fakelens.inputs import expand
-from fakelens.script import script
+from fakelens.script import parse, script
 
 
 @dataclass
@@ -101,9 +99,6 @@ def main(args: PredictArguments) -> None:
 
 
 if __name__ == "__main__":
-    parser = HfArgumentParser(
-        PredictArguments, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    (arguments,) = parser.parse_args_into_dataclasses()
+    arguments = parse(PredictArguments, __doc__)
     with script("predict"):
         main(arguments)

@@ -7,16 +7,14 @@ The second line writes the same files to a folder instead, without a network or 
 write access, from `hf auth login` or HF_TOKEN.
 """
 
-import argparse
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from huggingface_hub.utils import disable_progress_bars
-from transformers import HfArgumentParser
 
-from fakelens.errors import UserError
 from fakelens.hub.publish import assemble, collect_files, publish
+from fakelens.script import parse, script
 
 
 @dataclass
@@ -49,12 +47,6 @@ def main(args: PublishArguments) -> None:
 
 
 if __name__ == "__main__":
-    parser = HfArgumentParser(
-        PublishArguments, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    (arguments,) = parser.parse_args_into_dataclasses()
-    try:
+    arguments = parse(PublishArguments, __doc__)
+    with script("publish"):
         main(arguments)
-    except UserError as error:
-        print(f"publish: {error}", file=sys.stderr)
-        sys.exit(2)

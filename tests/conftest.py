@@ -14,6 +14,14 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_pause_at_the_end_of_streams():
+    """`datasets` sleeps five seconds when a stream of several shards ends, for a process that is about to exit."""
+    import datasets
+
+    datasets.config.SLEEP_TIME_ON_THREADS_SHUTDOWN = 0
+
+
+@pytest.fixture(scope="session", autouse=True)
 def private_cache(tmp_path_factory):
     """Keep the embedded sample and tracked runs out of the user's own folders."""
     cache = tmp_path_factory.mktemp("cache")

@@ -79,3 +79,15 @@ def test_a_model_without_the_label_real_is_refused(tiny_model, tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"id2label": {"0": "cat", "1": "dog"}}))
     with pytest.raises(UserError, match="cat, dog"):
         load_detector(tmp_path / "m")
+
+
+def test_sure_networks_keep_their_order(calibrated):
+    """Logits of -40 and -50 differ, though one minus a float32 softmax is 0 for both."""
+    torch.nn.init.constant_(last_layer(calibrated).bias, 0)
+    pixels = torch.zeros(1, 3, 32, 32)
+    scores = []
+    for bias in (-50.0, -40.0):
+        torch.nn.init.zeros_(last_layer(calibrated).weight)
+        torch.nn.init.constant_(last_layer(calibrated).bias, bias)
+        scores.append(calibrated.judge_pixels(pixels)[0])
+    assert 0 < scores[0] < scores[1] < 1e-15

@@ -75,7 +75,7 @@ class Detector:
 
     def scores(self, images: list[Image.Image]) -> np.ndarray:
         """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB pictures of any size."""
-        return 1 - self.probabilities(images)[:, self.real_index]
+        return self._fake(self.probabilities(images))
 
     def probabilities(self, images: list[Image.Image]) -> np.ndarray:
         """Return every class's probability, of shape `(len(images), num_labels)`, for RGB pictures of any size."""
@@ -86,12 +86,17 @@ class Detector:
 
     def judge_pixels(self, pixel_values: torch.Tensor) -> np.ndarray:
         """Return P(fake) in [0, 1] for processed pictures of shape `(batch_size, 3, height, width)`."""
-        return 1 - self._forward({"pixel_values": pixel_values})[:, self.real_index]
+        return self._fake(self._forward({"pixel_values": pixel_values}))
 
     def _forward(self, batch: dict[str, torch.Tensor]) -> np.ndarray:
         with torch.inference_mode():
             logits = self.model(**{name: tensor.to(self.device) for name, tensor in batch.items()}).logits
-        return logits.float().softmax(dim=-1).cpu().numpy()
+        # In float32 a sure network's scores would round to 0 and 1, and the order among them would be lost.
+        return logits.cpu().double().softmax(dim=-1).numpy()
+
+    def _fake(self, probabilities: np.ndarray) -> np.ndarray:
+        """Sum every class but "real": exact near 0, where one minus P(real) is not."""
+        return np.delete(probabilities, self.real_index, axis=1).sum(axis=1)
 
     def __call__(
         self,

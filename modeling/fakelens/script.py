@@ -1,11 +1,30 @@
 """The frame that every script runs in: what a user can put right is one line and exit status 2, not a traceback."""
 
+import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+from transformers import HfArgumentParser
 
 from fakelens.errors import UserError
+
+Arguments = TypeVar("Arguments")
+
+
+def parse(arguments: type[Arguments], description: str | None) -> Arguments:
+    """Read a script's command line into its dataclass.
+
+    Args:
+        arguments: The dataclass; each field's `help` is shown by `--help`.
+        description: The script's docstring, with its examples.
+    """
+    parser = HfArgumentParser(
+        arguments, description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    return parser.parse_args_into_dataclasses()[0]
 
 
 @contextmanager

@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from transformers import TimmWrapperImageProcessor
 from transformers.image_processing_utils import BaseImageProcessor
 
 from fakelens.errors import UserError
@@ -53,9 +52,9 @@ class Normalisation:
         Raises:
             UserError: If the processor has no such settings.
         """
-        if isinstance(processor, TimmWrapperImageProcessor):
-            return cls(tuple(processor.data_config["mean"]), tuple(processor.data_config["std"]))
         settings = processor.to_dict()
+        if "data_config" in settings:  # the timm wrapper's, which always takes pixels in [0, 1]
+            return cls(tuple(settings["data_config"]["mean"]), tuple(settings["data_config"]["std"]))
         try:
             # What a pixel of 1.0 becomes before the mean is subtracted: 1, or 255 where nothing is rescaled.
             white = 255 * settings["rescale_factor"] if settings["do_rescale"] else 255.0
@@ -244,13 +243,14 @@ class AdversarialMix:
         chosen = drawn.expand(len(pixel_values)).nonzero()[:, 0]  # rows of the batch
         eps = torch.tensor(self.eps, device=generator.device)[strength].expand(len(pixel_values))[chosen]
         rows = chosen.to(pixel_values.device)
-        clean = normalisation.invert(_at_least_float32(pixel_values[rows]))
+        dtype = pixel_values.dtype  # what the model takes
+        clean = normalisation.invert(_at_least_float32(pixel_values[rows])).to(dtype)
         if self.method == "fgsm":
             attacked = fgsm(model, clean, labels[rows], eps, normalisation)
         else:
             attacked = pgd(model, clean, labels[rows], eps, normalisation, steps=self.steps, generator=generator)
         result = pixel_values.clone()
-        result[rows] = normalisation.apply(attacked).to(pixel_values.dtype)
+        result[rows] = normalisation.apply(_at_least_float32(attacked)).to(dtype)
         return result
 
 
@@ -284,7 +284,7 @@ def _ascend(
 
 @contextmanager
 def _in_eval_mode(model: nn.Module) -> Iterator[None]:
-    """Hold every module in eval mode, then put each back into its own: a frozen part may be in another than the rest."""
+    """Hold every module in eval mode, then put each back as it was: frozen parts may differ from the rest."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

@@ -1,0 +1,1 @@
+"""Checkpoint and data -> scores, numbers, plots, report."""

@@ -1,0 +1,192 @@
+"""report.json as a page to read."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jinja2
+
+from fakelens.data.views import HARD_QUALITY, HARD_SIDE, NORMAL_QUALITY, NORMAL_SIDE
+from fakelens.evaluation.summary import shortcut_gap
+from fakelens.metrics import ECE_BINS
+
+OVERALL = {
+    "auroc": "AUROC",
+    "average_precision": "AP",
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "recall": "fakes found",
+    "specificity": "reals passed",
+    "tpr_at_5_fpr": "found at 5 % FPR",
+    "tpr_at_1_fpr": "found at 1 % FPR",
+    "ece": "ECE",
+    "brier": "Brier",
+}
+
+TEMPLATE = """\
+# Evaluation report
+
+{{ created }}, fakelens {{ fakelens_version }} on {{ environment.device }}; Python {{ environment.python }},
+torch {{ environment.torch }}, transformers {{ environment.transformers }}, {{ environment.platform }}
+
+## Data
+
+**{{ data.description }}** (`{{ data.source }}`{{ ", revision " ~ data.revision if data.revision }})
+
+{{ data_table }}
+
+## Models
+
+{{ model_table }}
+
+Images/s counts every view of an image, with reading and decoding.
+{% for split in splits %}
+
+## Split `{{ split.name }}`
+
+{{ split.overall_table }}
+
+{{ split.generators_table }}
+{% for gap in split.gaps %}
+
+{{ gap }}
+{% endfor %}
+{% for heading, table in split.details %}
+
+### {{ heading }}
+
+{{ table }}
+{% endfor %}
+{% endfor %}
+
+## How to read it
+
+* Fake is the positive class: *fakes found* is recall, *reals passed* is specificity, AP is average precision. A dash
+  is undefined: it needs a class that is not there.
+* *Found at 5 % FPR* is the share of fakes found by the best threshold that calls at most 5 % of these reals fake. ECE
+  has {{ ece_bins }} bins of equal width on P(fake).
+* *raw* is the picture as its file holds it; *normalised* brings it to a long side of {{ normal_side }} pixels and
+  JPEG quality {{ normal_quality }}, *hard* to {{ hard_side }} pixels and quality {{ hard_quality }}.
+* The *shortcut gap* is the AUROC that goes when size, format and compression no longer tell the classes apart. Fine
+  detail that resizing removes goes with them, so that it bounds the shortcut from above.
+* A generator is judged by its fakes against all reals of the split, a source by its own rows. Few images say little.
+{% if plots %}
+
+## Plots
+{% for plot in plots %}
+
+![{{ plot }}]({{ plot }})
+{% endfor %}
+{% endif %}
+"""
+
+
+def render_markdown(report: dict[str, Any]) -> str:
+    """Return report.md.
+
+    Args:
+        report: The content of report.json.
+    """
+    environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(TEMPLATE).render(
+        **report,
+        data_table=table(
+            ("split", "rows read", "judged", "skipped"),
+            ((name, s["rows"], s["judged"], _reasons(s["skipped"])) for name, s in report["data"]["splits"].items()),
+        ),
+        model_table=table(
+            ("model", "architecture", "parameters", "fake from", "images/s"),
+            (
+                (
+                    m["name"],
+                    m["architecture"],
+                    f"{m['parameters']:,}",
+                    f"{m['decision_threshold']:.4g}",
+                    f"{m['images_per_second']:.1f}",
+                )
+                for m in report["models"]
+            ),
+        ),
+        splits=[_split(name, report["models"]) for name in report["data"]["splits"]],
+        ece_bins=ECE_BINS,
+        normal_side=NORMAL_SIDE,
+        normal_quality=NORMAL_QUALITY,
+        hard_side=HARD_SIDE,
+        hard_quality=HARD_QUALITY,
+    )
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return a Markdown table; floats have three digits after the point, None is a dash.
+
+    Args:
+        header: The columns' names.
+        rows: As many cells each.
+    """
+    lines = [header, ["---"] * len(header), *([_cell(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _reasons(skipped: dict[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in skipped.items()) or "none"
+
+
+def _split(split: str, models: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the tables of one split."""
+    results = [(m["name"], view, r) for m in models for view, r in m["results"][split].items()]
+    found = ((m["name"], shortcut_gap(m["results"][split])) for m in models)
+    gaps = [(name, gap) for name, gap in found if gap is not None]
+    return {
+        "name": split,
+        "overall_table": table(
+            ("model", "view", *OVERALL.values()),
+            ((name, view, *(r["overall"][key] for key in OVERALL)) for name, view, r in results),
+        ),
+        "generators_table": table(
+            ("model", "view", "reals called fake", "fakes called real", "mean over generators", "worst generator"),
+            ((name, view, *_errors(r["overall"]), *_generators(r)) for name, view, r in results),
+        ),
+        "gaps": [f"**Shortcut gap of {name}: {gap:+.3f}** (AUROC raw - normalised)" for name, gap in gaps],
+        "details": [detail for m in models for detail in _details(m["name"], split, m["results"][split])],
+    }
+
+
+def _errors(overall: dict[str, Any]) -> tuple[str, str]:
+    return (
+        f"{overall['false_positives']} of {overall['real']}",
+        f"{overall['false_negatives']} of {overall['fake']}",
+    )
+
+
+def _generators(result: dict[str, Any]) -> tuple[float | None, str | None]:
+    worst = result["worst_generator"]
+    return result["macro_auroc_over_generators"], worst and f"{worst['name']} ({worst['auroc']:.3f})"
+
+
+def _details(model: str, split: str, views: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return heading and table of one model's results by generator and by source."""
+    details = []
+    for kind, counts, numbers in (
+        ("generator", {"fake": "fakes"}, {"auroc": "AUROC", "recall": "fakes found"}),
+        (
+            "source",
+            {"real": "reals", "fake": "fakes"},
+            {"auroc": "AUROC", "specificity": "reals passed", "recall": "fakes found"},
+        ),
+    ):
+        groups = {view: result[f"per_{kind}"] for view, result in views.items()}
+        first = next(iter(groups.values()))
+        if first:
+            header = (kind, *counts.values(), *(f"{title}, {view}" for view in groups for title in numbers.values()))
+            rows = (
+                (name, *(first[name][k] for k in counts), *(g[name][k] for g in groups.values() for k in numbers))
+                for name in first
+            )
+            details.append((f"{model}, {split}: by {kind}", table(header, rows)))
+    return details

@@ -1,0 +1,186 @@
+"""The report's folder: report.json, report.md, predictions.csv and plots, put in place whole or not at all."""
+
+import csv
+import json
+import platform
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+import fakelens
+from fakelens.data.labels import ID2LABEL
+from fakelens.data.sources import Source
+from fakelens.errors import UserError
+from fakelens.evaluation.markdown import render_markdown
+from fakelens.evaluation.plots import draw_split
+from fakelens.evaluation.predict import Predictions
+from fakelens.evaluation.summary import summarise
+
+SCHEMA_VERSION = 1  # of report.json; raise it when a reader of the old one would misread the new one
+CONTENTS = frozenset({"report.json", "report.md", "predictions.csv", "plots"})
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One model and all that it said.
+
+    Attributes:
+        name: What the report calls it; no two models of a report share one.
+        path: Folder or Hub repo, as it was given.
+        architecture: Its class.
+        parameters: Their number.
+        threshold: P(fake) from which its verdict is "fake".
+        device: What it ran on.
+        predictions: One for each split, in one order for all models.
+    """
+
+    name: str
+    path: str
+    architecture: str
+    parameters: int
+    threshold: float
+    device: str
+    predictions: tuple[Predictions, ...]
+
+    @property
+    def images_per_second(self) -> float:
+        """Pictures scored per second, each view of an image being one, with reading and decoding."""
+        pictures = sum(len(p.ids) * len(p.scores) for p in self.predictions)
+        return pictures / sum(p.seconds for p in self.predictions)
+
+
+def write_report(output: Path, sources: Sequence[Source], judged: Sequence[Judged]) -> dict[str, Any]:
+    """Compute the numbers, draw the plots and put the report in place of the one that is there.
+
+    Args:
+        output: The report's folder. What it holds stays as it is until the new report is complete.
+        sources: The splits, as they were opened.
+        judged: The models' predictions on these splits.
+
+    Returns:
+        The content of report.json.
+
+    Raises:
+        UserError: If a score is not a number, the folder holds other files, or it cannot be written.
+    """
+    check_output(output)
+    report = build_report(sources, judged)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as work:
+            new, old = Path(work) / "new", Path(work) / "old"
+            new.mkdir()
+            report["plots"] = [path.relative_to(new).as_posix() for path in _draw(report, judged, new / "plots")]
+            _write_predictions(new / "predictions.csv", judged)
+            (new / "report.md").write_text(render_markdown(report), encoding="utf-8")
+            (new / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+            if output.exists():
+                output.rename(old)
+            try:
+                new.rename(output)
+            except OSError:
+                if old.exists():
+                    old.rename(output)
+                raise
+    except OSError as error:
+        raise UserError(
+            f"The report could not be written to {output}: {error.strerror or error}. What was there is unchanged. "
+            "Free some space or name another folder with --output."
+        ) from error
+    return report
+
+
+def check_output(output: Path) -> None:
+    """Refuse to put a report in place of anything but a report; worth knowing before the work begins.
+
+    Args:
+        output: The report's folder.
+
+    Raises:
+        UserError: If it is a file, or holds other files than a report's.
+    """
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output} is a file. Name a folder for the report with --output.")
+    foreign = sorted(path.name for path in output.iterdir() if path.name not in CONTENTS) if output.exists() else []
+    if foreign:
+        raise UserError(
+            f"{output} holds other files than a report's ({', '.join(foreign[:3])}), and a report replaces all. "
+            "Name a new one with --output."
+        )
+
+
+def build_report(sources: Sequence[Source], judged: Sequence[Judged]) -> dict[str, Any]:
+    """Compute the content of report.json, but for its plots.
+
+    Args:
+        sources: The splits, as they were opened.
+        judged: The models' predictions on these splits.
+
+    Raises:
+        UserError: If a score is not a number.
+    """
+    first = judged[0]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "fakelens_version": fakelens.__version__,
+        "environment": {
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "transformers": transformers.__version__,
+            "platform": platform.platform(),
+            "device": first.device,
+        },
+        "data": {
+            "source": sources[0].spec,
+            "revision": sources[0].revision,
+            "description": sources[0].description,
+            "splits": {
+                p.split: {"rows": p.rows, "judged": len(p.ids), "skipped": p.skipped} for p in first.predictions
+            },
+        },
+        "models": [
+            {
+                "name": model.name,
+                "path": model.path,
+                "architecture": model.architecture,
+                "parameters": model.parameters,
+                "decision_threshold": model.threshold,
+                "images_per_second": model.images_per_second,
+                "results": {p.split: summarise(p, model.threshold) for p in model.predictions},
+            }
+            for model in judged
+        ],
+        "plots": [],
+    }
+
+
+def _draw(report: dict[str, Any], judged: Sequence[Judged], folder: Path) -> list[Path]:
+    paths = []
+    thresholds = [model.threshold for model in judged]
+    for number, one in enumerate(judged[0].predictions):
+        predictions = [model.predictions[number] for model in judged]
+        for view in one.scores:
+            results = [model["results"][one.split][view] for model in report["models"]]
+            paths += draw_split(predictions, results, thresholds, view, folder)
+    return paths
+
+
+def _write_predictions(path: Path, judged: Sequence[Judged]) -> None:
+    views = list(judged[0].predictions[0].scores)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["id", "label", "generator", "source", "split", "model", *(f"score_{v}" for v in views)])
+        for p in (p for model in judged for p in model.predictions):
+            scores = zip(*(p.scores[view] for view in views), strict=True)
+            for row_id, label, generator, source, row in zip(
+                p.ids, p.labels, p.generators, p.sources, scores, strict=True
+            ):
+                # NumPy's text gives back the very number, in as few digits as that takes.
+                writer.writerow([row_id, ID2LABEL[int(label)], generator, source, p.split, p.model, *map(str, row)])

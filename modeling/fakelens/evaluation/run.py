@@ -1,0 +1,117 @@
+"""Models + data -> a report: the whole evaluation in order."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fakelens.data.sources import open_source
+from fakelens.data.views import check_views
+from fakelens.detector import Detector, load_detector
+from fakelens.errors import UserError
+from fakelens.evaluation.predict import predict
+from fakelens.evaluation.report import Judged, check_output, write_report
+
+CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+
+
+def evaluate_models(
+    models: Sequence[str],
+    data: str,
+    output: Path,
+    splits: Sequence[str] = ("test",),
+    views: Sequence[str] = ("raw", "normalised"),
+    batch_size: int = 32,
+    device: str | None = None,
+    limit: int | None = None,
+    trust_remote_code: bool = False,
+) -> dict[str, Any]:
+    """Evaluate models on splits of one data source and write the report.
+
+    Args:
+        models: Folders of models, folders of checkpoints, or Hub repos.
+        data: A SOURCE string, see `fakelens.data.sources`.
+        output: The report's folder.
+        splits: Names of splits.
+        views: Names of views, see `fakelens.data.views`.
+        batch_size: Images per forward pass.
+        device: As torch names devices; the fastest one present if None.
+        limit: Read this many rows from the start of each split; all if None.
+        trust_remote_code: Run a repo's own code for an architecture that is not installed here.
+
+    Returns:
+        The content of report.json.
+
+    Raises:
+        UserError: If a model or the data cannot be read, a model's scores are not numbers, or the report cannot be
+            written.
+    """
+    check_views(list(views))
+    check_output(output)
+    if batch_size < 1 or (limit is not None and limit < 1):
+        raise UserError("The batch size and the limit must be at least 1.")
+    sources = [open_source(data, split) for split in dict.fromkeys(splits)]
+    paths = [path for model in models for path in find_checkpoints(model)]
+    judged = []
+    for path, name in zip(paths, short_names(paths), strict=True):
+        # One after the other: a folder of checkpoints need not fit in memory together.
+        detector = load_detector(path, device=device, trust_remote_code=trust_remote_code)
+        predictions = [predict(detector, s, tuple(dict.fromkeys(views)), batch_size, limit, name) for s in sources]
+        judged.append(
+            Judged(
+                name=name,
+                path=path,
+                architecture=type(detector.model).__name__,
+                parameters=sum(p.numel() for p in detector.model.parameters()),
+                threshold=detector.threshold,
+                device=device_name(detector),
+                predictions=tuple(predictions),
+            )
+        )
+    return write_report(output, sources, judged)
+
+
+def find_checkpoints(model: str) -> list[str]:
+    """Return every `checkpoint-*` of a folder that is itself no model, in order of their steps; else the name alone.
+
+    Args:
+        model: A folder or a Hub repo.
+    """
+    folder = Path(model)
+    if folder.is_dir() and not (folder / "config.json").exists():
+        steps = {int(m[1]): path for path in folder.iterdir() if (m := CHECKPOINT.fullmatch(path.name))}
+        if steps:
+            return [str(steps[step]) for step in sorted(steps)]
+    return [model]
+
+
+def short_names(paths: Sequence[str]) -> list[str]:
+    """Name models by the end of their paths, as short as tells them apart.
+
+    Args:
+        paths: Folders or Hub repos; a Hub repo keeps its whole name.
+
+    Raises:
+        UserError: If one model is there twice.
+    """
+    parts = [Path(path).resolve().parts if Path(path).exists() else tuple(path.split("/")) for path in paths]
+    twice = [path for path, count in zip(paths, map(Counter(parts).get, parts), strict=True) if count != 1]
+    if twice:
+        raise UserError(f"The model {twice[0]} is named twice. Name each model once.")
+    names = []
+    for own in parts:
+        # `model` and `checkpoint-100` say too little: their folder's name goes with them.
+        length = min(len(own), 2)
+        while sum(other[-length:] == own[-length:] for other in parts) > 1:
+            length += 1
+        names.append("/".join(own[-length:]))
+    return names
+
+
+def device_name(detector: Detector) -> str:
+    """Return the detector's device for a report, such as `cpu` or `cuda:0 (NVIDIA H200)`."""
+    device = detector.device
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
