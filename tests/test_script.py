@@ -29,6 +29,7 @@ WRONG = {
     "predict": (["--model", "no/where/at/all", "--data", ".", "--output", "out.csv"], "no/where/at/all"),
     "publish": (["--model", "no/where/at/all", "--repo-id", "a/b", "--dry-run", "out"], "no/where/at/all"),
     "train": (["no.yaml"], "no.yaml"),
+    "zoo": (["--jsn"], "unrecognized"),
 }
 
 
@@ -38,5 +39,5 @@ def test_what_a_user_can_put_right_is_one_line_and_exit_status_2(name, tmp_path,
     arguments, words = WRONG[name]
     done = run(name, *arguments)
     assert done.returncode == 2
-    assert done.stderr.strip().splitlines()[-1].startswith(f"{name}: ") and words in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith(name) and words in done.stderr
     assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())

@@ -24,7 +24,10 @@ def parse(arguments: type[Arguments], description: str | None) -> Arguments:
     parser = HfArgumentParser(
         arguments, description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    return parser.parse_args_into_dataclasses()[0]
+    parsed, *unknown = parser.parse_args_into_dataclasses(return_remaining_strings=True)
+    if unknown[0]:
+        parser.error(f"unrecognized arguments: {' '.join(unknown[0])}")
+    return parsed
 
 
 @contextmanager

@@ -182,7 +182,7 @@ def test_a_finished_run_is_not_repeated_and_another_recipe_is_refused(data, tmp_
         ({"phases": [{"trainable": 0}]}, "nothing to train"),
         ({"data": "no/such/place/at/all"}, "No data at"),
         ({"validation_split": "elsewhere"}, "no parquet file for split 'elsewhere'"),
-        ({"architecture": "timm/tf_efficientnet_lite9", "model_options": {}}, "Did you mean timm/tf_efficientnet_lite"),
+        ({"architecture": "timm/tf_efficientnet_lite9", "model_options": {}}, "Did you mean timm/tf_eff"),
         ({"augmentation": [{"name": "rotashun"}]}, "rotation"),
         ({"classes": "generator", "exclude_generators": list(GENERATORS)}, "no generators"),
     ],

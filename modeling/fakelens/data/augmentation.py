@@ -74,7 +74,7 @@ class IsoNoise:
     iso: Sequence[float] = (100.0, 6400.0)
 
     def __post_init__(self) -> None:
-        if len(self.iso) != 2 or not 0 < self.iso[0] <= self.iso[1]:
+        if not isinstance(self.iso, list | tuple) or len(self.iso) != 2 or not 0 < self.iso[0] <= self.iso[1]:
             raise ValueError(f"iso is {self.iso}; it is the lowest and the highest ISO, such as [100, 6400].")
 
     def __call__(self, image: Image.Image) -> Image.Image:
@@ -164,6 +164,8 @@ class Augmentation:
         Raises:
             UserError: If a name or a parameter is unknown, or a value does not fit.
         """
+        if not isinstance(settings, list | tuple):
+            raise UserError(f"augmentation is {settings!r}; it is a list, such as [{{name: rotation, degrees: 15}}].")
         return cls(tuple(_step(step) for step in settings))
 
     def __call__(self, image: Image.Image, seed: int) -> Image.Image:
@@ -198,7 +200,7 @@ def _step(settings: Mapping[str, Any]) -> Step:
         raise UserError(f"augmentation: {settings!r} has no name; write for example {{name: rotation, degrees: 15}}.")
     parameters = dict(settings)
     name = parameters.pop("name")
-    if name not in TRANSFORMS:
+    if name not in list(TRANSFORMS):  # a list takes what cannot be hashed
         raise UserError(f"augmentation: unknown name {name!r}. {_hint(name, list(TRANSFORMS))}")
     build = TRANSFORMS[name]
     p = parameters.pop("p", 0.5 if name.endswith("flip") else 1.0)
@@ -207,11 +209,11 @@ def _step(settings: Mapping[str, Any]) -> Step:
         if key not in known:
             raise UserError(f"augmentation {name}: unknown parameter {key!r}. {_hint(key, [*known, 'p'])}")
     try:
-        if not 0 <= p <= 1:
+        if not isinstance(p, int | float) or not 0 <= p <= 1:
             raise ValueError(f"p is {p}; it lies in [0, 1].")
         return Step(build(**parameters), p)
     except (ValueError, TypeError) as error:
-        raise UserError(f"augmentation {name}: {error}") from None
+        raise UserError(f"augmentation {name}: {' '.join(str(error).split())}") from None
 
 
 def _hint(word: object, known: list[str]) -> str:

@@ -266,7 +266,7 @@ def _ascend(
     dtype: torch.dtype,
 ) -> torch.Tensor:
     """Climb the loss in signed steps, within `radius` of `clean` and within [0, 1]; the model sees `dtype`."""
-    # DistributedDataParallel's forward would wait for a backward pass over the parameters that never comes.
+    # DistributedDataParallel's own forward sends buffers around, but other ranks may attack nothing in this step.
     network = model.module if isinstance(model, DistributedDataParallel) else model
     attacked = start
     # Gradients are of the weights as they are stored, not of a lower precision that a caller trains in.

@@ -12,6 +12,7 @@ A run's folder:
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 from accelerate import PartialState
 from transformers import set_seed
@@ -40,12 +41,15 @@ def train(recipe: Recipe) -> Path:
         UserError: If the folder holds another run, the data does not fit, or the loss diverges.
     """
     out = Path(str(recipe.run.output_dir))
-    _open_folder(out, recipe)
+    _check_folder(out, recipe)
+    PartialState().wait_for_everyone()  # all have looked before the first one writes
     if (out / "model" / "run.json").exists():
         return out / "model"
     started, clock = now(), time.monotonic()
     set_seed(recipe.run.seed)
     data = open_training_data(recipe.data, recipe.run.seed)
+    if recipe.run.process_index == 0:
+        write_json(out / "recipe.json", _plain(recipe.keys))
     skips = SkipLog(out / "skipped.jsonl")
     joined = bool(recipe.model.members)
     result = join_members(recipe, out, data, train) if joined else walk_phases(recipe, out, data, skips)
@@ -76,22 +80,26 @@ def train(recipe: Recipe) -> Path:
     return out / "model"
 
 
-def _open_folder(out: Path, recipe: Recipe) -> None:
+def _check_folder(out: Path, recipe: Recipe) -> None:
     """Refuse to mix two runs in one folder."""
-    held = out / "recipe.json"
-    wanted = json.loads(json.dumps(recipe.keys, default=str))
-    if held.exists():
-        if not recipe.run.resume:
-            raise UserError(
-                f"{out} holds a run already. Go on with it by --resume true, write elsewhere with --output_dir, "
-                "or remove the folder."
-            )
-        before = json.loads(held.read_text(encoding="utf-8"))
-        changed = sorted(k for k in before | wanted if before.get(k) != wanted.get(k))
-        if changed:
-            raise UserError(
-                f"{out} holds a run of another recipe; these keys differ: {', '.join(changed)}. Put them back to "
-                "go on with it, or write elsewhere with --output_dir."
-            )
-    elif recipe.run.process_index == 0:
-        write_json(held, wanted)
+    begun = any((out / name).exists() for name in ("phases", "members", "model"))
+    if not begun:
+        return
+    if not recipe.run.resume:
+        raise UserError(
+            f"{out} holds a run already. Go on with it by --resume true, write elsewhere with --output_dir, "
+            "or remove the folder."
+        )
+    before = json.loads((out / "recipe.json").read_text(encoding="utf-8"))
+    wanted = _plain(recipe.keys)
+    changed = sorted(k for k in before | wanted if before.get(k) != wanted.get(k))
+    if changed:
+        raise UserError(
+            f"{out} holds a run of another recipe; these keys differ: {', '.join(changed)}. Put them back to "
+            "go on with it, or write elsewhere with --output_dir."
+        )
+
+
+def _plain(keys: dict[str, Any]) -> dict[str, Any]:
+    """Return keys as JSON gives them back."""
+    return json.loads(json.dumps(keys, default=str))

@@ -1,5 +1,6 @@
 """The Trainer of one phase: transformers' own, with attacks on training batches and a stop at a diverged loss."""
 
+import zlib
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ class DetectorTrainer(Trainer):
     def __init__(self, adversarial: AdversarialMix | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.adversarial = adversarial
+        self._attacked_step, self._batch_of_step = -1, 0
         self.normalisation = Normalisation.of(self.processing_class) if adversarial else None
 
     def training_step(
@@ -33,8 +35,7 @@ class DetectorTrainer(Trainer):
         """Attack the batch if the phase says so, then take transformers' step; a loss that is no number stops."""
         inputs = self._prepare_inputs(inputs)
         if self.adversarial is not None and self.normalisation is not None:
-            # Drawn anew from the step's number, so that a resumed run attacks the batches that the first would have.
-            generator = torch.Generator().manual_seed(self.args.seed * 1_000_003 + self.state.global_step)
+            generator = torch.Generator().manual_seed(self._attack_seed())
             inputs["pixel_values"] = self.adversarial.apply(
                 self.model, inputs["pixel_values"], inputs["labels"], self.normalisation, generator
             )
@@ -42,6 +43,17 @@ class DetectorTrainer(Trainer):
         if not torch.isfinite(loss):
             raise self._diverged(self.state.global_step + 1, "The loss is not a number")
         return loss
+
+    def _attack_seed(self) -> int:
+        """Return a seed for this batch alone: a resumed run attacks the batches that the first would have.
+
+        Batches of one accumulated step, and ranks, draw apart.
+        """
+        step = self.state.global_step
+        self._batch_of_step = self._batch_of_step + 1 if step == self._attacked_step else 0
+        self._attacked_step = step
+        batch = f"{self.args.seed}/{step}/{self._batch_of_step}/{self.args.process_index}"
+        return zlib.crc32(batch.encode())
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Evaluate as transformers does; scores that are no numbers stop the run before they are saved."""
@@ -52,8 +64,8 @@ class DetectorTrainer(Trainer):
 
     def _diverged(self, step: int, what: str) -> UserError:
         return UserError(
-            f"{what}, at step {step}. Every checkpoint before it is kept in {self.args.output_dir}. Train again with a "
-            "lower learning_rate, or a max_grad_norm."
+            f"{what}, at step {step}. Every checkpoint before it is kept in {self.args.output_dir}. Train again with "
+            "a lower learning_rate, or a max_grad_norm."
         )
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
