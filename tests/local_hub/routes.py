@@ -222,6 +222,16 @@ def commits(hub: Hub, request: Request, kind: str, repo_id: str, revision: str) 
     return Answer([{"id": c.sha, "title": c.title} | fields for c in history])
 
 
+def tag(hub: Hub, request: Request, kind: str, repo_id: str, revision: str) -> Answer:
+    hub.writer(request, repo_id.split("/")[0])
+    repo = hub.readable(request, kind, repo_id)
+    name = request.json()["tag"]
+    if name in repo.refs:
+        raise RefusalError(409, f"Tag {name} already exists")
+    repo.refs[name] = repo.at(revision).sha
+    return Answer({})
+
+
 def resolve(hub: Hub, request: Request, kind: str, repo_id: str, revision: str, path: str) -> Answer:
     at = hub.readable(request, kind.rstrip("/"), repo_id).at(revision)
     headers = {"X-Repo-Commit": at.sha}
@@ -232,10 +242,10 @@ def resolve(hub: Hub, request: Request, kind: str, repo_id: str, revision: str, 
     headers |= {"ETag": f'"{blob.etag}"', "Accept-Ranges": "bytes", "Content-Disposition": "inline"}
     if blob.is_lfs:
         headers |= {"X-Linked-Etag": f'"{blob.etag}"', "X-Linked-Size": str(len(blob.data))}
-    if match := re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", "")):
-        start = int(match[1])
-        headers["Content-Range"] = f"bytes {start}-{len(blob.data) - 1}/{len(blob.data)}"
-        return Answer(blob.data[start:], 206, headers)
+    if match := re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", "")):
+        start, last = int(match[1]), min(int(match[2] or len(blob.data)), len(blob.data) - 1)
+        headers["Content-Range"] = f"bytes {start}-{last}/{len(blob.data)}"
+        return Answer(blob.data[start : last + 1], 206, headers)
     return Answer(blob.data, 200, headers)
 
 
@@ -249,6 +259,7 @@ ROUTES: tuple[tuple[str, str, Route], ...] = (
     ("POST", _API + "/preupload/([^/]+)", preupload),
     ("POST", _API + "/commit/([^/]+)", commit),
     ("POST", _API + "/paths-info/([^/]+)", paths_info),
+    ("POST", _API + "/tag/([^/]+)", tag),
     ("GET", _API + "/commits/([^/]+)", commits),
     ("GET", _API + "/tree/([^/]+)(/.*)?", tree),
     ("GET", _API + "(?:/revision/([^/]+))?", info),
