@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all quality format bench clean
+.PHONY: help setup demo test test-slow quality format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -24,8 +24,8 @@ demo: setup ## make the sample, train about a minute, evaluate, write a Hub-read
 test: setup ## the default test run, offline
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: setup ## the default tests and the slow ones; what CI runs
-	$(BIN)/python -m pytest
+test-slow: setup ## the tests that `make test` leaves out; CI runs both
+	$(BIN)/python -m pytest -m slow
 
 quality: setup ## lint (docstring arguments against signatures too), format, types
 	$(BIN)/ruff check .

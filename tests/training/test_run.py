@@ -242,3 +242,28 @@ def test_the_script_says_bad_input_in_one_line(tmp_path):
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].startswith("train: ") and "architecture" in done.stderr
     assert "Traceback" not in done.stderr and list(tmp_path.iterdir()) == [recipe]
+
+
+@pytest.mark.slow
+def test_runs_are_tracked_locally_by_default(data, tmp_path):
+    """In a process of its own: trackio reads where to keep its files when it is imported."""
+    path = write_recipe(tmp_path, data, run_name="tracked")
+    recipe = yaml.safe_load(path.read_text())
+    del recipe["report_to"]
+    path.write_text(yaml.safe_dump(recipe))
+    code = """
+import sys
+from trackio import Api
+from trackio.sqlite_storage import SQLiteStorage
+from fakelens.training.recipe import load_recipe
+from fakelens.training.run import train
+train(load_recipe(sys.argv[1]))
+name = next(iter(Api().runs("fakelens"))).name
+print(name, {key for row in SQLiteStorage.get_logs("fakelens", name) for key in row})
+"""
+    environment = os.environ | {"TRACKIO_DIR": str(tmp_path / "trackio")}
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    name, _, logged = done.stdout.strip().splitlines()[-1].partition(" ")
+    assert name == "tracked"
+    assert all(f"'{key}'" in logged for key in ("train/loss", "train/grad_norm", "train/learning_rate", "eval/auroc"))

@@ -1,5 +1,6 @@
 """What all our own networks share: from the last layer's units to logits, and averaging over crops."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -29,6 +30,8 @@ class DetectorPreTrainedModel(PreTrainedModel):
     accepts_loss_kwargs = False
     # The modules that a file with a backbone alone need not hold.
     head_names: ClassVar[tuple[str, ...]] = ("classifier",)
+    # Maps images of shape `(batch_size, 3, height, width)` to units of shape `(batch_size, num_units)`.
+    score: Callable[[torch.Tensor], torch.Tensor]
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -39,10 +42,6 @@ class DetectorPreTrainedModel(PreTrainedModel):
                 init.zeros_(module.bias)
         else:
             super()._init_weights(module)
-
-    def score(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """Map images of shape `(batch_size, 3, height, width)` to units of shape `(batch_size, num_units)`."""
-        raise NotImplementedError
 
     def forward(
         self,
