@@ -3,16 +3,16 @@ r"""Evaluate detectors: numbers, plots and every score, as a report.
     python scripts/evaluate.py --model runs/custom_cnn/model --data path/to/folder --output runs/custom_cnn/report
     python scripts/evaluate.py --model USER/NAME runs/custom_cnn/model --data ComplexDataLab/OpenFake:core \
         --split validation test --views raw normalised hard --limit 2000 --output runs/compared
+    python scripts/evaluate.py --model runs/s4_resnet_se/phases/00-base runs/s4_resnet_se/model --data path/to/folder \
+        --attack fgsm pgd --eps 0 0.02 0.05 0.08 --attack_limit 500 --output runs/before_and_after
 
 Writes report.json, report.md, predictions.csv and plots. Numbers are given for the files as they are (raw) and with
-both classes at one size, format and quality (normalised), to show how much of a score rests on these.
+both classes at one size, format and quality (normalised), to show how much of a score rests on these. A model that
+tells generators apart has its answers compared with the data's; one below --unknown_below is "unknown generator".
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 from fakelens.data.views import VIEWS
 from fakelens.script import parse, script
@@ -34,6 +34,19 @@ class EvaluateArguments:
         default_factory=lambda: ["raw", "normalised"], metadata={"help": f"Any of: {', '.join(VIEWS)}."}
     )
     batch_size: int = field(default=32, metadata={"help": "Images per forward pass."})
+    attack: list[str] = field(
+        default_factory=list, metadata={"help": "fgsm, pgd: also score under attack. An ensemble is not attacked."}
+    )
+    eps: list[float] | None = field(
+        default=None, metadata={"help": "Strengths of the attack, in [0, 1]. Default: 0 0.02 0.05 0.08."}
+    )
+    attack_limit: int | None = field(
+        default=None, metadata={"help": "Attack only this many images of each split, half of them of each class."}
+    )
+    unknown_below: float = field(
+        default=0.5,
+        metadata={"help": "Share of P(fake) that the likeliest generator must have; else it is called unknown."},
+    )
     device: str | None = field(default=None, metadata={"help": "cpu, cuda, cuda:1, mps; default: the fastest there."})
     limit: int | None = field(
         default=None,
@@ -46,9 +59,13 @@ class EvaluateArguments:
 
 def main(args: EvaluateArguments) -> None:
     """Evaluate, and print a summary and where the report is."""
+    from fakelens.errors import UserError
+    from fakelens.evaluation.adversarial import STRENGTHS
+    from fakelens.evaluation.console import print_summary
     from fakelens.evaluation.run import evaluate_models
-    from fakelens.evaluation.summary import shortcut_gap
 
+    if not args.attack and (args.eps is not None or args.attack_limit is not None):
+        raise UserError("--eps and --attack_limit belong to --attack fgsm or --attack pgd.")
     output = Path(args.output)
     report = evaluate_models(
         args.model,
@@ -60,25 +77,12 @@ def main(args: EvaluateArguments) -> None:
         device=args.device,
         limit=args.limit,
         trust_remote_code=args.trust_remote_code,
+        attacks=args.attack,
+        strengths=STRENGTHS if args.eps is None else args.eps,
+        attack_limit=args.attack_limit,
+        unknown_below=args.unknown_below,
     )
-    table = Table(title=report["data"]["description"])
-    table.add_column("model", overflow="fold")
-    for title in ("split", "view", "AUROC", "accuracy", "F1", "gap", "images"):
-        table.add_column(title, justify="left" if title in ("split", "view") else "right", no_wrap=True)
-    for model in report["models"]:
-        for split, views in model["results"].items():
-            for view, result in views.items():
-                gap = shortcut_gap(views) if view == "normalised" else None
-                numbers = (*(result["overall"][key] for key in ("auroc", "accuracy", "f1")), gap)
-                cells = ("" if number is None else f"{number:.3f}" for number in numbers)
-                table.add_row(model["name"], split, view, *cells, str(result["overall"]["count"]))
-    console = Console()
-    console.print(table)
-    console.print("gap: the shortcut gap, AUROC raw - normalised")
-    for split, counts in report["data"]["splits"].items():
-        if counts["skipped"]:
-            reasons = ", ".join(f"{count} {reason}" for reason, count in counts["skipped"].items())
-            console.print(f"{split}: {sum(counts['skipped'].values())} of {counts['rows']} rows skipped ({reasons})")
+    print_summary(report)
     print(f"The report is in {output}: start with {output / 'report.md'}.")
 
 

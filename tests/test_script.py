@@ -25,9 +25,14 @@ def test_help_shows_an_example(name):
 
 WRONG = {
     "ablate": (["no.yaml", "--key", "seed", "--values", "1", "--output", "out"], "no.yaml"),
+    "audit": (["--data", "no/where/at/all"], "no/where/at/all"),
     "evaluate": (["--model", "no/where/at/all", "--data", "sample", "--output", "out"], "no/where/at/all"),
     "predict": (["--model", "no/where/at/all", "--data", ".", "--output", "out.csv"], "no/where/at/all"),
     "publish": (["--model", "no/where/at/all", "--repo-id", "a/b", "--dry-run", "out"], "no/where/at/all"),
+    "reconstruct": (
+        ["--data", "sample", "--autoencoder", "no.safetensors", "no.safetensors", "--output", "out"],
+        "no.safetensors",
+    ),
     "train": (["no.yaml"], "no.yaml"),
     "zoo": (["--jsn"], "unrecognized"),
 }

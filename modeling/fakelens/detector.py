@@ -65,20 +65,22 @@ class Detector:
             ) from None
         self.processor = processor
         settings = model.config.to_dict()
-        labels = {int(i): str(name).lower() for i, name in model.config.id2label.items()}
-        if "real" not in labels.values():
-            raise UserError(f"{name} has the classes {', '.join(labels.values())}; a detector needs one named 'real'.")
-        self.real_index = next(i for i, label in labels.items() if label == "real")
+        labels = [str(label) for _, label in sorted(model.config.id2label.items(), key=lambda item: int(item[0]))]
+        if "real" not in map(str.lower, labels):
+            raise UserError(f"{name} has the classes {', '.join(labels)}; a detector needs one named 'real'.")
+        self.real_index = next(i for i, label in enumerate(labels) if label.lower() == "real")
+        # What the columns of `probabilities` are: "real", then "fake", or the generators that the model tells apart.
+        self.classes = ("real", *labels[: self.real_index], *labels[self.real_index + 1 :])
         self.threshold = float(settings.get("decision_threshold", 0.5))
         # Written by calibration: the share of real images that may be called fake -> the score that keeps to it.
         self.fpr_thresholds = {float(p): float(t) for p, t in settings.get("fpr_thresholds", {}).items()}
 
     def scores(self, images: list[Image.Image]) -> np.ndarray:
         """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB pictures of any size."""
-        return self._fake(self.probabilities(images))
+        return p_fake(self.probabilities(images))
 
     def probabilities(self, images: list[Image.Image]) -> np.ndarray:
-        """Return every class's probability, of shape `(len(images), num_labels)`, for RGB pictures of any size."""
+        """Return the probability of each of `classes`, of shape `(len(images), classes)`, for pictures of any size."""
         # One call a picture: processors stack only pictures of equal size.
         inputs = [self.processor(images=image, return_tensors="pt") for image in images]
         # Most processors make `pixel_values`; an ensemble's makes one such tensor for each member.
@@ -86,17 +88,15 @@ class Detector:
 
     def judge_pixels(self, pixel_values: torch.Tensor) -> np.ndarray:
         """Return P(fake) in [0, 1] for processed pictures of shape `(batch_size, 3, height, width)`."""
-        return self._fake(self._forward({"pixel_values": pixel_values}))
+        return p_fake(self._forward({"pixel_values": pixel_values}))
 
     def _forward(self, batch: dict[str, torch.Tensor]) -> np.ndarray:
         with torch.inference_mode():
             logits = self.model(**{name: tensor.to(self.device) for name, tensor in batch.items()}).logits
         # In float32 a sure network's scores would round to 0 and 1, and the order among them would be lost.
-        return logits.cpu().double().softmax(dim=-1).numpy()
-
-    def _fake(self, probabilities: np.ndarray) -> np.ndarray:
-        """Sum every class but "real": exact near 0, where one minus P(real) is not."""
-        return np.delete(probabilities, self.real_index, axis=1).sum(axis=1)
+        probabilities = logits.cpu().double().softmax(dim=-1).numpy()
+        real_first = sorted(range(len(self.classes)), key=lambda column: column != self.real_index)
+        return probabilities[:, real_first]
 
     def __call__(
         self,
@@ -163,6 +163,18 @@ class Detector:
             return Verdict(None, None, provenance, image.notes, "the model's score is not a number")
         word = "fake" if score >= fake_above else "real" if score < self.threshold else "uncertain"
         return Verdict(word, score, provenance, image.notes)
+
+
+def p_fake(probabilities: np.ndarray) -> np.ndarray:
+    """Sum every class but "real": exact near 0, where one minus P(real) is not.
+
+    Args:
+        probabilities: Of shape `(count, classes)`, "real" first.
+
+    Returns:
+        P(fake) in [0, 1], of shape `(count,)`.
+    """
+    return probabilities[:, 1:].sum(axis=1)
 
 
 def load_detector(

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -83,8 +84,8 @@ def test_predictions_csv_has_each_row_once_and_gives_the_reports_numbers(written
         for split in ("test", "wild"):
             own = [r for r in rows if (r["model"], r["split"]) == (model["name"], split)]
             for view in VIEWS:
-                scores = torch.tensor([float(r[f"score_{view}"]) for r in own]).numpy()
-                labels = torch.tensor([["real", "fake"].index(r["label"]) for r in own]).numpy()
+                scores = np.array([float(r[f"score_{view}"]) for r in own])
+                labels = np.array([["real", "fake"].index(r["label"]) for r in own])
                 overall = model["results"][split][view]["overall"]
                 assert overall["auroc"] == detection_metrics(scores, labels)["auroc"]
                 assert overall["misclassified"] == detection_metrics(scores, labels)["misclassified"]

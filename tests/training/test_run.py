@@ -184,6 +184,7 @@ def test_a_finished_run_is_not_repeated_and_another_recipe_is_refused(data, tmp_
         ({"validation_split": "elsewhere"}, "no parquet file for split 'elsewhere'"),
         ({"architecture": "timm/tf_efficientnet_lite9", "model_options": {}}, "Did you mean timm/tf_eff"),
         ({"augmentation": [{"name": "rotashun"}]}, "rotation"),
+        ({"degradations": [{"name": "jpg"}]}, "degradations: unknown name 'jpg'. Did you mean jpeg"),
         ({"classes": "generator", "exclude_generators": list(GENERATORS)}, "no generators"),
     ],
 )
@@ -203,6 +204,19 @@ def test_a_diverged_run_stops_names_the_step_and_keeps_what_was_good(data, tmp_p
     assert all(torch.isfinite(tensor).all() for tensor in good.values())
     assert not list((tmp_path / "run" / "phases" / "01-bad").glob("checkpoint-*"))
     assert not (tmp_path / "run" / "model").exists()
+
+
+def test_degradations_are_done_to_training_images_and_repeat_with_the_seed(data, tmp_path):
+    def weights(name, **keys):
+        (tmp_path / name).mkdir()
+        keys |= {"phases": [{"steps": 2}], "augmentation": [{"name": "horizontal_flip"}]}
+        return load_file(train(load_recipe(write_recipe(tmp_path / name, data, **keys))) / "model.safetensors")
+
+    steps = [{"name": "jpeg", "quality": [10, 30], "p": 0.5}, {"name": "noise", "sigma": 0.2}]
+    clean, noisy = weights("clean"), weights("noisy", degradations=steps)
+    again = weights("again", degradations=steps, dataloader_num_workers=1)
+    assert all(torch.equal(noisy[name], again[name]) for name in noisy)
+    assert any(not torch.equal(clean[name], noisy[name]) for name in clean)
 
 
 @pytest.mark.slow

@@ -4,10 +4,8 @@ The function never sees a label: real and fake images go through the same. The g
 torchvision's v2; texture and sensor noise are ours.
 """
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -15,7 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torchvision.transforms import v2
 
-from fakelens.errors import UserError
+from fakelens.data.steps import Step, read_steps, require_rgb
 
 Transform = Callable[[Image.Image], Image.Image]
 
@@ -122,19 +120,8 @@ TRANSFORMS: dict[str, Callable[..., Transform]] = {
     "texture": Texture,
     "iso_noise": IsoNoise,
 }
-
-
-@dataclass(frozen=True)
-class Step:
-    """One augmentation.
-
-    Args:
-        transform: Picture to picture, of the same size and mode; draws from torch's global generator.
-        p: How likely it is to be done, in [0, 1].
-    """
-
-    transform: Transform
-    p: float
+# How likely each is where a recipe does not say; the rest are always done.
+OFTEN = {"horizontal_flip": 0.5, "vertical_flip": 0.5}
 
 
 @dataclass(frozen=True)
@@ -142,7 +129,8 @@ class Augmentation:
     """Steps done in order, each with its own probability. Picklable, for it goes to the loader's workers.
 
     Args:
-        steps: What is done; none leaves the picture as it is.
+        steps: What is done, each keeping size and mode and drawing from torch's global generator; none leaves the
+            picture as it is.
     """
 
     steps: tuple[Step, ...] = ()
@@ -164,9 +152,7 @@ class Augmentation:
         Raises:
             UserError: If a name or a parameter is unknown, or a value does not fit.
         """
-        if not isinstance(settings, list | tuple):
-            raise UserError(f"augmentation is {settings!r}; it is a list, such as [{{name: rotation, degrees: 15}}].")
-        return cls(tuple(_step(step) for step in settings))
+        return cls(read_steps("augmentation", settings, TRANSFORMS, "{name: rotation, degrees: 15}", OFTEN))
 
     def __call__(self, image: Image.Image, seed: int) -> Image.Image:
         """Augment a picture; the same seed always does the same.
@@ -184,8 +170,7 @@ class Augmentation:
         Raises:
             ValueError: If the picture is not RGB.
         """
-        if image.mode != "RGB":
-            raise ValueError(f"Augmentation takes RGB pictures, not {image.mode}: convert it first.")
+        require_rgb("Augmentation", image)
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed: that would seed the accelerators too.
             torch.random.default_generator.manual_seed(seed)
@@ -193,32 +178,6 @@ class Augmentation:
                 if float(torch.rand(())) < step.p:
                     image = step.transform(image)
         return image
-
-
-def _step(settings: Mapping[str, Any]) -> Step:
-    if not isinstance(settings, Mapping) or "name" not in settings:
-        raise UserError(f"augmentation: {settings!r} has no name; write for example {{name: rotation, degrees: 15}}.")
-    parameters = dict(settings)
-    name = parameters.pop("name")
-    if name not in list(TRANSFORMS):  # a list takes what cannot be hashed
-        raise UserError(f"augmentation: unknown name {name!r}. {_hint(name, list(TRANSFORMS))}")
-    build = TRANSFORMS[name]
-    p = parameters.pop("p", 0.5 if name.endswith("flip") else 1.0)
-    known = list(inspect.signature(build).parameters)
-    for key in parameters:
-        if key not in known:
-            raise UserError(f"augmentation {name}: unknown parameter {key!r}. {_hint(key, [*known, 'p'])}")
-    try:
-        if not isinstance(p, int | float) or not 0 <= p <= 1:
-            raise ValueError(f"p is {p}; it lies in [0, 1].")
-        return Step(build(**parameters), p)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"augmentation {name}: {' '.join(str(error).split())}") from None
-
-
-def _hint(word: object, known: list[str]) -> str:
-    near = get_close_matches(str(word), known, n=2)
-    return f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
 
 
 def _guided_filter(pixels: torch.Tensor, radius: int, variance: float) -> torch.Tensor:

@@ -4,11 +4,11 @@ In most data sets reals and fakes differ in format, size and compression, and a 
 content. What a score loses between the `raw` and the `normalised` view is that shortcut.
 """
 
-import io
 from collections.abc import Callable
 
 from PIL import Image
 
+from fakelens.data.codecs import recompress
 from fakelens.errors import UserError
 
 # Up as well as down: were small pictures left as they are, their size would still give their class away. What no view
@@ -64,22 +64,3 @@ def check_views(names: list[str]) -> None:
     unknown = [name for name in names if name not in VIEWS]
     if unknown:
         raise UserError(f"There is no view {unknown[0]!r}. The views are: {', '.join(VIEWS)}.")
-
-
-def recompress(image: Image.Image, long_side: int, quality: int) -> Image.Image:
-    """Resize a picture to a given long side, save it as JPEG with 4:2:0 colour and read it back.
-
-    Args:
-        image: An RGB picture of any size.
-        long_side: Of the result, in pixels; the short side keeps the proportion.
-        quality: Of the JPEG file, 1 to 95.
-    """
-    scale = long_side / max(image.size)
-    width, height = (max(1, round(side * scale)) for side in image.size)
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    image.save(file, format="JPEG", quality=quality, subsampling="4:2:0")
-    result = Image.open(file)
-    result.load()
-    return result

@@ -50,6 +50,22 @@ Images/s counts every view of an image, with reading and decoding.
 
 {{ gap }}
 {% endfor %}
+{% if split.attack_table %}
+
+### Under attack
+
+{{ split.attack_table }}
+{% endif %}
+{% for note in split.notes %}
+
+{{ note }}
+{% endfor %}
+{% if split.attribution_table %}
+
+### Who made it
+
+{{ split.attribution_table }}
+{% endif %}
 {% for heading, table in split.details %}
 
 ### {{ heading }}
@@ -69,6 +85,17 @@ Images/s counts every view of an image, with reading and decoding.
 * The *shortcut gap* is the AUROC that goes when size, format and compression no longer tell the classes apart. Fine
   detail that resizing removes goes with them, so that it bounds the shortcut from above.
 * A generator is judged by its fakes against all reals of the split, a source by its own rows. Few images say little.
+{% if attacked %}
+* *Under attack*, someone who knows the network changes the processed picture (raw view) by at most *eps* a pixel, from
+  0 for black to 1 for white, to turn the verdict over. FGSM takes one step, PGD ten from a random start.
+{% endif %}
+{% if unknown_below is not none %}
+* *Who made it*: a picture called fake is put down to its likeliest generator, or to an *unknown generator* where that
+  one has less than a share of {{ unknown_below }} in P(fake). *Right* counts these answers, and "unknown generator" is
+  the right one for a generator that the model does not know; *right, macro* is the mean over the rows of the table.
+  *Closed set* is the share whose likeliest class is right, among classes that the model knows. *Open-set AUROC* is how
+  well that share of P(fake) tells fakes of known generators from those of unknown ones.
+{% endif %}
 {% if plots %}
 
 ## Plots
@@ -86,6 +113,7 @@ def render_markdown(report: dict[str, Any]) -> str:
     Args:
         report: The content of report.json.
     """
+    attributions = [one for split in report["data"]["splits"] for *_, one in _attributions(split, report["models"])]
     environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(TEMPLATE).render(
         **report,
@@ -107,6 +135,8 @@ def render_markdown(report: dict[str, Any]) -> str:
             ),
         ),
         splits=[_split(name, report["models"]) for name in report["data"]["splits"]],
+        attacked=any("attacks" in m for m in report["models"]),
+        unknown_below=attributions[0]["unknown_below"] if attributions else None,
         ece_bins=ECE_BINS,
         normal_side=NORMAL_SIDE,
         normal_quality=NORMAL_QUALITY,
@@ -142,6 +172,7 @@ def _split(split: str, models: list[dict[str, Any]]) -> dict[str, Any]:
     results = [(m["name"], view, r) for m in models for view, r in m["results"][split].items()]
     found = ((m["name"], shortcut_gap(m["results"][split])) for m in models)
     gaps = [(name, gap) for name, gap in found if gap is not None]
+    attributions = _attributions(split, models)
     return {
         "name": split,
         "overall_table": table(
@@ -153,8 +184,57 @@ def _split(split: str, models: list[dict[str, Any]]) -> dict[str, Any]:
             ((name, view, *_errors(r["overall"]), *_generators(r)) for name, view, r in results),
         ),
         "gaps": [f"**Shortcut gap of {name}: {gap:+.3f}** (AUROC raw - normalised)" for name, gap in gaps],
-        "details": [detail for m in models for detail in _details(m["name"], split, m["results"][split])],
+        "attack_table": _attack_table([(m["name"], m["attacks"][split]) for m in models if "attacks" in m]),
+        "notes": _notes(split, models),
+        "attribution_table": _attribution_table(attributions),
+        "details": [
+            *(_confusion(f"{name}, {split}, {view}", one) for name, view, one in attributions),
+            *(detail for m in models for detail in _details(m["name"], split, m["results"][split])),
+        ],
     }
+
+
+def _attack_table(attacked: list[tuple[str, dict[str, list[dict[str, Any]]]]]) -> str:
+    columns = {key: OVERALL[key] for key in ("auroc", "accuracy", "f1", "recall", "specificity")}
+    rows = [
+        (name, method.upper(), f"{row['eps']:g}", *(row[key] for key in columns), row["real"], row["fake"])
+        for name, methods in attacked
+        for method, table_rows in methods.items()
+        for row in table_rows
+    ]
+    return table(("model", "attack", "eps", *columns.values(), "reals", "fakes"), rows) if rows else ""
+
+
+def _notes(split: str, models: list[dict[str, Any]]) -> list[str]:
+    """Return what was not done, and why."""
+    nameless = [m["name"] for m in models if not all(m.get("attribution", {}).get(split, {"": True}).values())]
+    return [
+        *(f"**{m['name']} was not attacked.** {m['attacks_skipped']}" for m in models if "attacks_skipped" in m),
+        *(f"{name} tells generators apart, but these data do not name them." for name in nameless),
+    ]
+
+
+def _attributions(split: str, models: list[dict[str, Any]]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return model, view and attribution, where there is one."""
+    views = ((m["name"], view, one) for m in models for view, one in m.get("attribution", {}).get(split, {}).items())
+    return [(name, view, one) for name, view, one in views if one]
+
+
+def _attribution_table(found: list[tuple[str, str, dict[str, Any]]]) -> str:
+    columns = {
+        "accuracy": "right",
+        "macro_recall": "right, macro",
+        "closed_set_accuracy": "closed set",
+        "open_set_auroc": "open-set AUROC",
+        "unstated": "fakes without a name",
+    }
+    rows = [(name, view, *(one[key] for key in columns)) for name, view, one in found]
+    return table(("model", "view", *columns.values()), rows) if rows else ""
+
+
+def _confusion(where: str, one: dict[str, Any]) -> tuple[str, str]:
+    rows = ((row, *counts) for row, counts in zip(one["rows"], one["confusion"], strict=True))
+    return f"{where}: who made it, and the answers", table(("truth", *one["labels"]), rows)
 
 
 def _errors(overall: dict[str, Any]) -> tuple[str, str]:

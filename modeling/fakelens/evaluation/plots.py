@@ -29,6 +29,7 @@ COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)  # without yello
 DASHES = ("-", "--", "-.", ":")
 PANEL = 3.6  # inches, width and height
 PANELS_A_ROW = 4
+CELL = 0.36  # inches, of a matrix over generators
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -95,7 +96,30 @@ def draw_split(
             ("reliability", "Reliability", _reliability),
         ):
             figures[kind] = _panels(named, marks, draw, f"{heading}, {title}")
-        return [_save(figure, folder / f"{kind}_{split}_{view}.png") for kind, figure in figures.items()]
+        return [save(figure, folder / f"{kind}_{split}_{view}.png") for kind, figure in figures.items()]
+
+
+def draw_attributions(attributions: Mapping[str, Mapping[str, Any]], split: str, view: str, folder: Path) -> Path:
+    """Draw who made the images against who the models say made them, a matrix a model.
+
+    Args:
+        attributions: What `attribute` returned, by model.
+        split: The split's name.
+        view: The view's name.
+        folder: Where to write `attribution_{split}_{view}.png`.
+    """
+    widths = [len(found["labels"]) for found in attributions.values()]
+    heights = [len(found["rows"]) for found in attributions.values()]
+    with matplotlib.rc_context(STYLE):
+        size = (max(4.5, 2.4 + CELL * max(widths)), sum(2.0 + CELL * height for height in heights) + 0.3)
+        figure = Figure(figsize=size, layout="constrained")
+        figure.suptitle(f"Who made it, {split}, {view} view", fontsize=10)
+        grid = figure.add_gridspec(len(heights), 1, height_ratios=[2.0 + CELL * height for height in heights])
+        for number, (name, found) in enumerate(attributions.items()):
+            axes = figure.add_subplot(grid[number])
+            axes.set_title(f"{name}: {found['accuracy']:.1%} right")
+            _matrix(axes, np.array(found["confusion"]), found["rows"], found["labels"])
+        return save(figure, folder / f"attribution_{split}_{view}.png")
 
 
 def learning_curves(record: Path, folder: Path) -> Path:
@@ -130,12 +154,12 @@ def draw_history(history: Sequence[Mapping[str, Any]], path: Path) -> Path:
                 points = [(x, float(row[key])) for x, row in zip(steps, history, strict=True) if _has(row, key)]
                 if points:
                     marker = "o" if len(points) <= 40 else ""
-                    axes.plot(*zip(*points, strict=True), label=name, marker=marker, markersize=3, **_line(style))
+                    axes.plot(*zip(*points, strict=True), label=name, marker=marker, markersize=3, **line(style))
             for start in starts[1:]:
                 axes.axvline(start, color="#888888", linestyle=":", linewidth=1)
             if len(keys) > 1:
                 axes.legend()
-        return _save(figure, path)
+        return save(figure, path)
 
 
 def _steps(history: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
@@ -159,8 +183,8 @@ def _roc(named: Scored, marks: Mapping[str, float], title: str) -> Figure:
     for number, (name, (labels, scores)) in enumerate(named.items()):
         label = f"{name}: {metrics.roc_auc_score(labels, scores):.3f}"
         found, called = scores[labels == FAKE] >= marks[name], scores[labels == REAL] >= marks[name]
-        axes.plot(*metrics.roc_curve(labels, scores)[:2], label=label, **_line(number))
-        axes.plot(called.mean(), found.mean(), "o", color=_line(number)["color"], markersize=5)
+        axes.plot(*metrics.roc_curve(labels, scores)[:2], label=label, **line(number))
+        axes.plot(called.mean(), found.mean(), "o", color=line(number)["color"], markersize=5)
     _legend(figure, axes, len(named), "AUROC (dot: decision threshold)")
     return figure
 
@@ -172,11 +196,11 @@ def _precision_recall(named: Scored, marks: Mapping[str, float], title: str) -> 
             axes.axhline(labels.mean(), color="#888888", linewidth=0.8, linestyle=(0, (1, 3)))
         precision, recall, _ = metrics.precision_recall_curve(labels, scores)
         label = f"{name}: {metrics.average_precision_score(labels, scores):.3f}"
-        axes.plot(recall, precision, drawstyle="steps-post", label=label, **_line(number))
+        axes.plot(recall, precision, drawstyle="steps-post", label=label, **line(number))
         called = scores >= marks[name]
         if called.any():
             dot = called[labels == FAKE].mean(), labels[called].mean()
-            axes.plot(*dot, "o", color=_line(number)["color"], markersize=5)
+            axes.plot(*dot, "o", color=line(number)["color"], markersize=5)
     _legend(figure, axes, len(named), "average precision (dot: decision threshold)")
     return figure
 
@@ -216,6 +240,19 @@ def _confusion(axes: Axes, labels: np.ndarray, scores: np.ndarray, threshold: fl
     axes.set_xticks([REAL, FAKE], ["real", "fake"])
     axes.set_yticks([REAL, FAKE], ["real", "fake"], rotation=90, va="center")
     axes.set(xlabel=f"verdict (fake from {threshold:.3g})", ylabel="truth")
+    axes.grid(visible=False)
+
+
+def _matrix(axes: Axes, counts: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> None:
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        colour = "white" if shares[row, column] > 0.55 else "black"
+        axes.text(column, row, str(count or ""), ha="center", va="center", color=colour, fontsize=7)
+    axes.set_xticks(np.arange(len(columns)), columns, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
+    # What the model does not know has no right answer but the last column.
+    axes.set_yticks(np.arange(len(rows)), [r if r in columns else f"{r} (not known)" for r in rows], fontsize=8)
+    axes.set(xlabel="answer", ylabel="truth")
     axes.grid(visible=False)
 
 
@@ -262,8 +299,12 @@ def _square(title: str, x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _line(number: int) -> dict[str, Any]:
-    """Return the look of the n-th line; colour and dashes change together, so that either tells lines apart."""
+def line(number: int) -> dict[str, Any]:
+    """Return the look of the n-th line; colour and dashes change together, so that either tells lines apart.
+
+    Args:
+        number: From 0.
+    """
     return {"color": COLOURS[number % len(COLOURS)], "linestyle": DASHES[number % len(DASHES)], "linewidth": 1.6}
 
 
@@ -275,7 +316,13 @@ def _legend(figure: Figure, axes: Axes, lines: int, title: str) -> None:
         figure.legend(title=title, loc="outside right upper", fontsize=8, title_fontsize=8)
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure, its folder too where there is none, and return the path.
+
+    Args:
+        figure: The figure.
+        path: The picture's file; its suffix is the format.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
     return path

@@ -8,7 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from tqdm import tqdm
 from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.sources import Source, row_bytes
 from fakelens.data.views import apply_view, check_views
+from fakelens.detector import Detector, p_fake
 from fakelens.errors import UserError
 
 THREADS = min(8, os.cpu_count() or 1)
@@ -45,6 +46,8 @@ class Predictions:
         scores: P(fake) by view.
         skipped: Rows that could not be decoded, by reason.
         seconds: Time from the first row to the last score, decoding included.
+        classes: "real" and the generators that the model tells apart; empty for a model of two labels.
+        probabilities: Of each class, of shape `(count, classes)`, by view; likewise.
     """
 
     model: str
@@ -56,6 +59,8 @@ class Predictions:
     scores: dict[str, np.ndarray]
     skipped: dict[str, int]
     seconds: float
+    classes: tuple[str, ...] = ()
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -64,8 +69,14 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """A row with its picture in every view; a reason instead of pictures if it cannot be decoded."""
+class Prepared:
+    """A row with its picture in every view.
+
+    Attributes:
+        row: As the source has it.
+        pictures: One a view; none if the row cannot be decoded.
+        reason: Why it cannot; "" if it can.
+    """
 
     row: dict[str, Any]
     pictures: tuple[Image.Image, ...] = ()
@@ -95,10 +106,12 @@ def predict(
     """
     check_views(list(views))
     total = min((n for n in (source.rows, limit) if n is not None), default=None)
-    prepared = _prepare_ahead(islice(source.stream, limit), views, batch_size)
+    prepared = prepare_ahead(islice(source.stream, limit), views, batch_size)
     started = time.perf_counter()
     judged: list[dict[str, Any]] = []
     scores: dict[str, list[np.ndarray]] = {view: [] for view in views}
+    attributing = scorer if isinstance(scorer, Detector) and len(scorer.classes) > 2 else None
+    probabilities: dict[str, list[np.ndarray]] = {view: [] for view in views if attributing}
     skipped: Counter[str] = Counter()
     with tqdm(total=total, desc=f"{name} on {source.split}".strip(), unit="image", disable=None) as progress:
         while batch := list(islice(prepared, batch_size)):
@@ -107,7 +120,12 @@ def predict(
             if kept:
                 judged += [{k: v for k, v in item.row.items() if k != "image"} for item in kept]
                 for number, view in enumerate(views):
-                    scores[view].append(scorer.scores([item.pictures[number] for item in kept]))
+                    pictures = [item.pictures[number] for item in kept]
+                    if attributing:
+                        probabilities[view].append(attributing.probabilities(pictures))
+                        scores[view].append(p_fake(probabilities[view][-1]))
+                    else:
+                        scores[view].append(scorer.scores(pictures))
             progress.update(len(batch))
     if not judged:
         reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.items()) or "it is empty"
@@ -122,13 +140,23 @@ def predict(
         scores={view: np.concatenate(parts) for view, parts in scores.items()},
         skipped=dict(skipped.most_common()),
         seconds=time.perf_counter() - started,
+        classes=attributing.classes if attributing else (),
+        probabilities={view: np.concatenate(parts) for view, parts in probabilities.items()},
     )
 
 
-def _prepare_ahead(rows: Iterable[dict[str, Any]], views: Sequence[str], batch_size: int) -> Iterator[_Prepared]:
-    """Prepare rows in threads, in order, at most one batch ahead: pictures of photographs fill a memory quickly."""
+def prepare_ahead(rows: Iterable[dict[str, Any]], views: Sequence[str], batch_size: int) -> Iterator[Prepared]:
+    """Decode rows and bring them into their views in threads, in order.
+
+    At most one batch ahead: pictures of photographs fill a memory quickly.
+
+    Args:
+        rows: A source's.
+        views: Names of views.
+        batch_size: Rows that are taken at a time.
+    """
     with ThreadPoolExecutor(THREADS) as pool:
-        ahead: deque[Future[_Prepared]] = deque()
+        ahead: deque[Future[Prepared]] = deque()
         try:
             for row in rows:
                 ahead.append(pool.submit(_prepare, row, views))
@@ -140,9 +168,9 @@ def _prepare_ahead(rows: Iterable[dict[str, Any]], views: Sequence[str], batch_s
             pool.shutdown(cancel_futures=True)
 
 
-def _prepare(row: dict[str, Any], views: Sequence[str]) -> _Prepared:
+def _prepare(row: dict[str, Any], views: Sequence[str]) -> Prepared:
     try:
         image = decode_image(row_bytes(row["image"])).image
     except ImageError as error:
-        return _Prepared(row, reason=error.reason)
-    return _Prepared(row, tuple(apply_view(view, image) for view in views))
+        return Prepared(row, reason=error.reason)
+    return Prepared(row, tuple(apply_view(view, image) for view in views))

@@ -5,11 +5,12 @@ import json
 import platform
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
 
@@ -17,8 +18,10 @@ import fakelens
 from fakelens.data.labels import ID2LABEL
 from fakelens.data.sources import Source
 from fakelens.errors import UserError
+from fakelens.evaluation.attribution import UNKNOWN_BELOW, attribute, name_generators
+from fakelens.evaluation.curves import draw_attacks
 from fakelens.evaluation.markdown import render_markdown
-from fakelens.evaluation.plots import draw_split
+from fakelens.evaluation.plots import draw_attributions, draw_split
 from fakelens.evaluation.predict import Predictions
 from fakelens.evaluation.summary import summarise
 
@@ -38,6 +41,8 @@ class Judged:
         threshold: P(fake) from which its verdict is "fake".
         device: What it ran on.
         predictions: One for each split, in one order for all models.
+        attacks: What `attack_table` returned, by split and method; empty if no attack was asked for.
+        attacks_skipped: Why it was not attacked, "" if it was or nobody asked.
     """
 
     name: str
@@ -47,6 +52,8 @@ class Judged:
     threshold: float
     device: str
     predictions: tuple[Predictions, ...]
+    attacks: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
+    attacks_skipped: str = ""
 
     @property
     def images_per_second(self) -> float:
@@ -55,13 +62,16 @@ class Judged:
         return pictures / sum(p.seconds for p in self.predictions)
 
 
-def write_report(output: Path, sources: Sequence[Source], judged: Sequence[Judged]) -> dict[str, Any]:
+def write_report(
+    output: Path, sources: Sequence[Source], judged: Sequence[Judged], unknown_below: float = UNKNOWN_BELOW
+) -> dict[str, Any]:
     """Compute the numbers, draw the plots and put the report in place of the one that is there.
 
     Args:
         output: The report's folder. What it holds stays as it is until the new report is complete.
         sources: The splits, as they were opened.
         judged: The models' predictions on these splits.
+        unknown_below: The share of P(fake) that the likeliest generator must have to be named.
 
     Returns:
         The content of report.json.
@@ -70,14 +80,14 @@ def write_report(output: Path, sources: Sequence[Source], judged: Sequence[Judge
         UserError: If a score is not a number, the folder holds other files, or it cannot be written.
     """
     check_output(output)
-    report = build_report(sources, judged)
+    report = build_report(sources, judged, unknown_below)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as work:
             new, old = Path(work) / "new", Path(work) / "old"
             new.mkdir()
             report["plots"] = [path.relative_to(new).as_posix() for path in _draw(report, judged, new / "plots")]
-            _write_predictions(new / "predictions.csv", judged)
+            _write_predictions(new / "predictions.csv", judged, unknown_below)
             (new / "report.md").write_text(render_markdown(report), encoding="utf-8")
             (new / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
             if output.exists():
@@ -115,12 +125,15 @@ def check_output(output: Path) -> None:
         )
 
 
-def build_report(sources: Sequence[Source], judged: Sequence[Judged]) -> dict[str, Any]:
+def build_report(
+    sources: Sequence[Source], judged: Sequence[Judged], unknown_below: float = UNKNOWN_BELOW
+) -> dict[str, Any]:
     """Compute the content of report.json, but for its plots.
 
     Args:
         sources: The splits, as they were opened.
         judged: The models' predictions on these splits.
+        unknown_below: The share of P(fake) that the likeliest generator must have to be named.
 
     Raises:
         UserError: If a score is not a number.
@@ -145,20 +158,31 @@ def build_report(sources: Sequence[Source], judged: Sequence[Judged]) -> dict[st
                 p.split: {"rows": p.rows, "judged": len(p.ids), "skipped": p.skipped} for p in first.predictions
             },
         },
-        "models": [
-            {
-                "name": model.name,
-                "path": model.path,
-                "architecture": model.architecture,
-                "parameters": model.parameters,
-                "decision_threshold": model.threshold,
-                "images_per_second": model.images_per_second,
-                "results": {p.split: summarise(p, model.threshold) for p in model.predictions},
-            }
-            for model in judged
-        ],
+        "models": [_model(model, unknown_below) for model in judged],
         "plots": [],
     }
+
+
+def _model(model: Judged, unknown_below: float) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "name": model.name,
+        "path": model.path,
+        "architecture": model.architecture,
+        "parameters": model.parameters,
+        "decision_threshold": model.threshold,
+        "images_per_second": model.images_per_second,
+        "results": {p.split: summarise(p, model.threshold) for p in model.predictions},
+    }
+    if any(p.classes for p in model.predictions):
+        entry["attribution"] = {
+            p.split: {view: attribute(p, view, model.threshold, unknown_below) for view in p.scores}
+            for p in model.predictions
+        }
+    if model.attacks:
+        entry["attacks"] = model.attacks
+    if model.attacks_skipped:
+        entry["attacks_skipped"] = model.attacks_skipped
+    return entry
 
 
 def _draw(report: dict[str, Any], judged: Sequence[Judged], folder: Path) -> list[Path]:
@@ -169,18 +193,30 @@ def _draw(report: dict[str, Any], judged: Sequence[Judged], folder: Path) -> lis
         for view in one.scores:
             results = [model["results"][one.split][view] for model in report["models"]]
             paths += draw_split(predictions, results, thresholds, view, folder)
+            attributed = {m["name"]: m["attribution"][one.split][view] for m in report["models"] if "attribution" in m}
+            if named := {name: found for name, found in attributed.items() if found}:
+                paths.append(draw_attributions(named, one.split, view, folder))
+        if attacked := {model.name: model.attacks[one.split] for model in judged if model.attacks}:
+            paths.append(draw_attacks(attacked, one.split, folder))
     return paths
 
 
-def _write_predictions(path: Path, judged: Sequence[Judged]) -> None:
+def _write_predictions(path: Path, judged: Sequence[Judged], unknown_below: float) -> None:
+    """Write a row an image and model; where a model names generators, its answer on the first view too."""
     views = list(judged[0].predictions[0].scores)
+    attributing = any(p.classes for model in judged for p in model.predictions)
+    columns = ["id", "label", "generator", "source", "split", "model", *(f"score_{v}" for v in views)]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["id", "label", "generator", "source", "split", "model", *(f"score_{v}" for v in views)])
-        for p in (p for model in judged for p in model.predictions):
+        writer.writerow([*columns, "generator_predicted"] if attributing else columns)
+        for threshold, p in ((model.threshold, p) for model in judged for p in model.predictions):
+            answers = np.full(len(p.ids), "")
+            if p.classes:
+                answers = name_generators(p.probabilities[views[0]], p.classes, threshold, unknown_below)
             scores = zip(*(p.scores[view] for view in views), strict=True)
-            for row_id, label, generator, source, row in zip(
-                p.ids, p.labels, p.generators, p.sources, scores, strict=True
+            for row_id, label, generator, source, row, answer in zip(
+                p.ids, p.labels, p.generators, p.sources, scores, answers, strict=True
             ):
                 # NumPy's text gives back the very number, in as few digits as that takes.
-                writer.writerow([row_id, ID2LABEL[int(label)], generator, source, p.split, p.model, *map(str, row)])
+                cells = [row_id, ID2LABEL[int(label)], generator, source, p.split, p.model, *map(str, row)]
+                writer.writerow([*cells, answer] if attributing else cells)

@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 
-from fakelens.data.sources import open_source
+from fakelens.data.sources import Source, open_source
 from fakelens.data.views import check_views
 from fakelens.detector import Detector, load_detector
 from fakelens.errors import UserError
+from fakelens.evaluation.adversarial import STRENGTHS, attack_table, check_attack, pixel_space
+from fakelens.evaluation.attribution import UNKNOWN_BELOW, check_unknown_below
 from fakelens.evaluation.predict import predict
 from fakelens.evaluation.report import Judged, check_output, write_report
 
@@ -28,6 +30,10 @@ def evaluate_models(
     device: str | None = None,
     limit: int | None = None,
     trust_remote_code: bool = False,
+    attacks: Sequence[str] = (),
+    strengths: Sequence[float] = STRENGTHS,
+    attack_limit: int | None = None,
+    unknown_below: float = UNKNOWN_BELOW,
 ) -> dict[str, Any]:
     """Evaluate models on splits of one data source and write the report.
 
@@ -41,6 +47,11 @@ def evaluate_models(
         device: As torch names devices; the fastest one present if None.
         limit: Read this many rows from the start of each split; all if None.
         trust_remote_code: Run a repo's own code for an architecture that is not installed here.
+        attacks: Methods of attack, see `fakelens.evaluation.adversarial`.
+        strengths: Of the attacks, each in [0, 1].
+        attack_limit: Attack this many images of each split, half of them of each class; all if None.
+        unknown_below: Where a model tells generators apart, the share of P(fake) that the likeliest must have to be
+            named.
 
     Returns:
         The content of report.json.
@@ -53,6 +64,10 @@ def evaluate_models(
     check_output(output)
     if batch_size < 1 or (limit is not None and limit < 1):
         raise UserError("The batch size and the limit must be at least 1.")
+    methods = list(dict.fromkeys(attacks))
+    if methods:
+        check_attack(methods, strengths, attack_limit)
+    check_unknown_below(unknown_below)
     sources = [open_source(data, split) for split in dict.fromkeys(splits)]
     paths = [path for model in models for path in find_checkpoints(model)]
     judged = []
@@ -60,6 +75,7 @@ def evaluate_models(
         # One after the other: a folder of checkpoints need not fit in memory together.
         detector = load_detector(path, device=device, trust_remote_code=trust_remote_code)
         predictions = [predict(detector, s, tuple(dict.fromkeys(views)), batch_size, limit, name) for s in sources]
+        attacked, skipped = _attack(detector, sources, methods, strengths, batch_size, limit, attack_limit)
         judged.append(
             Judged(
                 name=name,
@@ -69,9 +85,35 @@ def evaluate_models(
                 threshold=detector.threshold,
                 device=device_name(detector),
                 predictions=tuple(predictions),
+                attacks=attacked,
+                attacks_skipped=skipped,
             )
         )
-    return write_report(output, sources, judged)
+    return write_report(output, sources, judged, unknown_below)
+
+
+def _attack(
+    detector: Detector,
+    sources: Sequence[Source],
+    methods: Sequence[str],
+    strengths: Sequence[float],
+    batch_size: int,
+    limit: int | None,
+    images: int | None,
+) -> tuple[dict[str, dict[str, list[dict[str, Any]]]], str]:
+    """Return the tables under attack by split and method, or why there are none."""
+    if not methods:
+        return {}, ""
+    try:
+        pixel_space(detector)
+    except UserError as error:
+        return {}, str(error)
+    return {
+        source.split: {
+            method: attack_table(detector, source, strengths, method, batch_size, limit, images) for method in methods
+        }
+        for source in sources
+    }, ""
 
 
 def find_checkpoints(model: str) -> list[str]:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import datasets
-
 from fakelens.data.sources import Source, open_source
 from fakelens.errors import UserError
-from fakelens.training.examples import Classes, Prepare, ValidationSet, held_out, training_stream
-from fakelens.training.recipe import DataArguments
+from fakelens.training.examples import Classes, Prepare, ValidationSet, held_out
+from fakelens.training.mixing import mix
+from fakelens.training.recipe import DataArguments, RunArguments
+from fakelens.training.stream import TrainingStream
 
 Keep = Callable[[str, str], bool]  # (id, generator) of a row -> whether it is used
 
@@ -37,11 +37,13 @@ class TrainingData:
     rows: int | None
     max_validation_rows: int
 
-    def training_stream(self, prepare: Prepare, seed: int, buffer: int) -> datasets.IterableDataset:
-        """Return the endless stream of prepared training examples."""
-        # A buffer of more than a pass would be filled by reading the data again and again before the first step.
+    def training_stream(self, prepare: Prepare, seed: int, buffer: int, run: RunArguments) -> TrainingStream:
+        """Return the endless stream of prepared training examples, as this process of a run is dealt them."""
+        # A pass cannot be mixed more than by holding all of it.
         buffer = min(buffer, self.rows or buffer)
-        return training_stream(self.train, prepare, seed, buffer, self.keep)
+        return TrainingStream(
+            self.train, prepare, seed, buffer, self.keep, run.train_batch_size, run.process_index, run.world_size
+        )
 
     def validation_set(self, prepare: Prepare) -> ValidationSet:
         """Return the validation split, in memory."""
@@ -82,6 +84,13 @@ def open_training_data(data: DataArguments, seed: int) -> TrainingData:
         validation = train
         rows = rows and max(1, round(rows * (1 - data.holdout)))
     classes = _classes(data, train, excluded)
+    if data.extra_data:
+        # After validation was taken from it: what is mixed in is for training alone.
+        extra = [open_source(spec, data.train_split) for spec in data.extra_data]
+        mixed = mix(train, extra, data.extra_share, seed)
+        # The mixture's pass, less the share that is held out of both.
+        rows = data.train_rows or (mixed.rows and max(1, round(mixed.rows * (1 - (data.holdout or 0)))))
+        train = mixed
     return TrainingData(train, validation, keep, keep_validation, classes, rows, data.max_validation_rows)
 
 

@@ -4,7 +4,6 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-import datasets
 import numpy as np
 import torch
 from PIL import Image
@@ -15,8 +14,6 @@ from fakelens.data.labels import FAKE
 from fakelens.data.skips import SkipLog
 from fakelens.data.sources import Source, row_bytes
 from fakelens.errors import UserError
-
-READ_AHEAD = 8  # rows decoded at a time
 
 
 class Classes:
@@ -46,8 +43,8 @@ class Prepare:
         processor: The model's image processor; None leaves out `pixel_values`, to learn which rows decode.
         classes: How rows become class indices.
         skips: Where skipped rows are counted.
-        augment: `(image, seed) -> image` for training images.
-        seed: Of the augmentation; every position of the stream draws its own.
+        augment: `(image, seed) -> image` for training images: augmentation, degradations.
+        seed: Of what `augment` draws; every position of the stream draws its own.
     """
 
     def __init__(
@@ -85,27 +82,6 @@ class Prepare:
                 pixels = self.processor(images=picture, return_tensors="pt")["pixel_values"][0]
                 out["pixel_values"].append(pixels)
         return out
-
-
-def training_stream(
-    source: Source, prepare: Prepare, seed: int, buffer: int, keep: Callable[[str, str], bool] | None = None
-) -> datasets.IterableDataset:
-    """Return an endless stream of prepared examples, reshuffled at every pass.
-
-    Args:
-        source: Where rows come from.
-        prepare: What is done to them, after the shuffle: the buffer holds undecoded bytes.
-        seed: Of the shuffle.
-        buffer: Rows that the shuffle holds.
-        keep: `(id, generator) -> bool`; rows it refuses are left out.
-    """
-    stream = source.stream
-    if keep is not None:
-        stream = stream.filter(keep, input_columns=["id", "generator"])
-    # Repeat, then shuffle: the other order would replay the first pass's order for ever.
-    stream = stream.repeat(None).shuffle(seed=seed, buffer_size=buffer)
-    columns = ["id", "image", "label", "generator", "source"]
-    return stream.map(prepare, with_indices=True, batched=True, batch_size=READ_AHEAD, remove_columns=columns)
 
 
 class ValidationSet(torch.utils.data.Dataset):

@@ -66,6 +66,13 @@ class DataArguments:
     augmentation: list[dict[str, Any]] = field(
         default_factory=list, metadata={"help": "Augmentations of training images, in order."}
     )
+    extra_data: list[str] = field(
+        default_factory=list, metadata={"help": "Further SOURCEs mixed into training, such as reconstructed pairs."}
+    )
+    extra_share: float = field(default=0.2, metadata={"help": "Share of training rows that come from extra_data."})
+    degradations: list[dict[str, Any]] = field(
+        default_factory=list, metadata={"help": "Degradations of training images, in order, after augmentation."}
+    )
 
 
 @dataclass
@@ -85,7 +92,7 @@ class RunArguments(TrainingArguments):
     project: str = field(default="fakelens", metadata={"help": "Project that tracked runs belong to."})
     logging_steps: float = field(default=10, metadata={"help": "Steps between two log lines."})
     save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints kept per phase."})
-    seed: int = field(default=42, metadata={"help": "Of weights, shuffling, augmentation and attacks."})
+    seed: int = field(default=42, metadata={"help": "Of weights, shuffling, augmentation, degradations and attacks."})
     remove_unused_columns: bool = field(default=False, metadata={"help": "Streams bring what the model takes."})
     dataloader_pin_memory: bool = field(
         default_factory=torch.cuda.is_available, metadata={"help": "Pin memory for the copy to a GPU."}
@@ -217,6 +224,9 @@ def _check_keys(keys: dict[str, Any], known: list[str], where: str) -> None:
 
 def _fit_to_machine(keys: dict[str, Any]) -> list[str]:
     """Drop what this machine lacks, and say so."""
+    if not torch.accelerator.is_available():
+        # Else several processes on CPUs would each train alone: transformers joins them for GPUs, or if told of CPUs.
+        keys["use_cpu"] = True
     notes = []
     for half in ("fp16", "bf16", "tf32"):
         if keys.get(half) and not torch.cuda.is_available():
@@ -232,6 +242,8 @@ def _check_values(model: ModelArguments, data: DataArguments) -> None:
         raise UserError(f"classes is {data.classes!r}; it is verdict or generator.")
     if data.holdout is not None and not 0 < data.holdout < 1:
         raise UserError(f"holdout is {data.holdout}; it is a share between 0 and 1.")
+    if not 0 < data.extra_share < 1:
+        raise UserError(f"extra_share is {data.extra_share}; it is a share between 0 and 1.")
     if data.shuffle_buffer < 1 or data.max_validation_rows < 1:
         raise UserError("shuffle_buffer and max_validation_rows must be at least 1.")
     model.decision_threshold = str(model.decision_threshold)

@@ -5,11 +5,13 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 from transformers import Trainer
 
 from fakelens.errors import UserError
 from fakelens.training.attacks import AdversarialMix, Normalisation
 from fakelens.training.freezing import hold_frozen_statistics
+from fakelens.training.stream import TrainingStream
 
 
 class DetectorTrainer(Trainer):
@@ -20,11 +22,11 @@ class DetectorTrainer(Trainer):
         **kwargs: transformers' Trainer's own.
     """
 
-    # MobileNetV2 takes any keyword, which transformers reads as "divides its loss by the accumulation steps itself".
-    loss_is_scaled_for_ga = False
-
     def __init__(self, adversarial: AdversarialMix | None = None, **kwargs: Any):
         super().__init__(**kwargs)
+        # MobileNetV2 takes any keyword, which transformers reads as "divides its loss by the number of images in all
+        # processes and accumulated batches itself". It does not: its gradients would grow with the number of both.
+        self.model_accepts_loss_kwargs = False
         self.adversarial = adversarial
         self._attacked_step, self._batch_of_step = -1, 0
         self.normalisation = Normalisation.of(self.processing_class) if adversarial else None
@@ -43,6 +45,20 @@ class DetectorTrainer(Trainer):
         if not torch.isfinite(loss):
             raise self._diverged(self.state.global_step + 1, "The loss is not a number")
         return loss
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Return the loader; not by way of accelerate, which would share a `TrainingStream` out once more."""
+        if not isinstance(self.train_dataset, TrainingStream):
+            return super().get_train_dataloader()
+        return DataLoader(
+            self.train_dataset,
+            batch_size=self.args.train_batch_size,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+            prefetch_factor=self.args.dataloader_prefetch_factor,
+            multiprocessing_context=self.args.dataloader_multiprocessing_context,
+        )
 
     def _attack_seed(self) -> int:
         """Return a seed for this batch alone: a resumed run attacks the batches that the first would have.

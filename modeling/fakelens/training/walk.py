@@ -12,7 +12,9 @@ from transformers.image_processing_utils import BaseImageProcessor
 from transformers.trainer_utils import get_last_checkpoint
 
 from fakelens.data.augmentation import Augmentation
+from fakelens.data.degradations import Degradations
 from fakelens.data.skips import SkipLog
+from fakelens.data.steps import InTurn
 from fakelens.errors import UserError
 from fakelens.metrics import compute_metrics
 from fakelens.training.data import TrainingData
@@ -57,7 +59,8 @@ def walk_phases(recipe: Recipe, out: Path, data: TrainingData, skips: SkipLog) -
         **recipe.model.model_options,
     )
     processor = build_processor(recipe.model.architecture, recipe.model.image_size, **recipe.model.processor_options)
-    augment = Augmentation.from_list(recipe.data.augmentation) if recipe.data.augmentation else None
+    augmentation = Augmentation.from_list(recipe.data.augmentation)
+    augment = InTurn((augmentation, Degradations.from_list(recipe.data.degradations)))
     prepare = Prepare(processor, data.classes, skips, augment, recipe.run.seed)
     validation = data.validation_set(Prepare(processor, data.classes, skips))
     phases: list[dict[str, Any]] = []
@@ -74,7 +77,9 @@ def walk_phases(recipe: Recipe, out: Path, data: TrainingData, skips: SkipLog) -
             adversarial=phase.adversarial,
             model=model,
             args=arguments,
-            train_dataset=data.training_stream(prepare, recipe.run.seed + number, recipe.data.shuffle_buffer),
+            train_dataset=data.training_stream(
+                prepare, recipe.run.seed + number, recipe.data.shuffle_buffer, arguments
+            ),
             eval_dataset=validation,
             processing_class=processor,
             compute_metrics=compute_metrics,

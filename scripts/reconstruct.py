@@ -1,0 +1,78 @@
+r"""Make content-aligned fakes: send a data set's real images through a generator's autoencoder.
+
+    python scripts/reconstruct.py --data path/to/folder --output path/to/pairs \
+        --autoencoder encoder.safetensors decoder.safetensors
+    python scripts/reconstruct.py --data ComplexDataLab/OpenFake:core --limit 20000 --output path/to/pairs \
+        --autoencoder madebyollin/sdxl-vae-fp16-fix --scales 1.0 0.5
+
+Writes parquet shards in OpenFake's columns with `id`, `source` and `pair`; the halves of a pair share their size and
+JPEG quality. The same command again goes on with a run that was cut short. What is written is a data source like any
+other: `scripts/audit.py --data path/to/pairs` says whether anything but the generator's trace separates the classes.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fakelens.script import parse, script
+
+
+@dataclass
+class ReconstructArguments:
+    """What to reconstruct, and by what."""
+
+    data: str = field(
+        metadata={"help": "Hub data set USER/NAME[:CONFIG], folder of parquet files or of class folders, or `sample`."}
+    )
+    autoencoder: list[str] = field(
+        metadata={
+            "help": "Hub id or folder of diffusers' AutoencoderKL or AutoencoderTiny (needs the extra `reconstruct`), "
+            "or two safetensors files of the tiny FLUX.2 kind: encoder, decoder."
+        }
+    )
+    output: str = field(metadata={"help": "Folder for the shards."})
+    split: str = field(default="train", metadata={"help": "Split to read, and to write."})
+    rounds: int = field(default=1, metadata={"help": "Round trips through the autoencoder."})
+    scales: list[float] = field(
+        default_factory=lambda: [1.0], metadata={"help": "A pair at each of these shares of an image's size."}
+    )
+    quality: list[int] = field(
+        default_factory=lambda: [75, 80, 85, 90, 95],
+        metadata={"help": "JPEG qualities; each pair draws one for both halves."},
+    )
+    max_side: int = field(default=1024, metadata={"help": "Larger sides are cropped to this, in pixels."})
+    limit: int | None = field(default=None, metadata={"help": "Use only this many real images, from the start."})
+    shard_images: int = field(default=200, metadata={"help": "Real images in one shard."})
+    seed: int = field(default=42, metadata={"help": "Of the qualities."})
+    name: str | None = field(default=None, metadata={"help": "What to call the generator; default: its files' name."})
+    device: str | None = field(default=None, metadata={"help": "cpu, cuda, cuda:1, mps; default: a GPU if there is."})
+
+
+def main(args: ReconstructArguments) -> None:
+    """Write the pairs, and print what was made and where."""
+    from dataclasses import replace
+
+    from fakelens.data.autoencoders import open_autoencoder
+    from fakelens.data.reconstruct import Reconstruction, write_pairs
+    from fakelens.data.sources import open_source
+    from fakelens.errors import UserError
+
+    if args.limit is not None and args.limit < 1:
+        raise UserError(f"--limit is {args.limit}; it is a number of images, 1 or more.")
+    settings = Reconstruction(
+        args.rounds, tuple(args.scales), tuple(args.quality), args.max_side, args.seed, args.shard_images
+    )
+    autoencoder = open_autoencoder(args.autoencoder, args.device)
+    if args.name:
+        autoencoder = replace(autoencoder, name=args.name)
+    source = open_source(args.data, args.split)
+    done = write_pairs(source, autoencoder, Path(args.output), settings, args.limit)
+    if done.skipped:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in done.skipped.items())
+        print(f"{sum(done.skipped.values())} skipped ({reasons})")
+    print(f"{done.pairs} pairs made by {autoencoder.name}; {args.output} holds {len(done.shards)} shards of them.")
+
+
+if __name__ == "__main__":
+    arguments = parse(ReconstructArguments, __doc__)
+    with script("reconstruct"):
+        main(arguments)
