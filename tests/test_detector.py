@@ -91,3 +91,11 @@ def test_sure_networks_keep_their_order(calibrated):
         torch.nn.init.constant_(last_layer(calibrated).bias, bias)
         scores.append(calibrated.judge_pixels(pixels)[0])
     assert 0 < scores[0] < scores[1] < 1e-15
+
+
+def test_a_model_saved_in_half_precision_is_judged_in_full(tiny_model, tmp_path):
+    whole = load_detector(tiny_model)
+    expected = whole([picture()])[0].score
+    whole.model.half().save_pretrained(tmp_path / "m")
+    whole.processor.save_pretrained(tmp_path / "m")
+    assert load_detector(tmp_path / "m")([picture()])[0].score == pytest.approx(expected, abs=1e-3)

@@ -169,3 +169,12 @@ def test_unusable_options_are_refused(name, options, message):
 def test_unusable_processor_options_are_refused(options, message):
     with pytest.raises(UserError, match=message):
         build_processor("custom_cnn", **options)
+
+
+@pytest.mark.parametrize("name", ["timm/test_efficientnet", "efficientnet_b0"])
+def test_a_new_classifier_starts_undecided(name):
+    torch.manual_seed(0)
+    model = build_detector(name)
+    with torch.no_grad():
+        loss = model(pixel_values=torch.randn(8, 3, 64, 64), labels=torch.arange(8) % 2).loss
+    assert 0.6 < loss < 0.8

@@ -198,7 +198,7 @@ def load_detector(
         config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
         processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=trust_remote_code)
         network = AutoModelForImageClassification.from_pretrained(
-            name, config=config, trust_remote_code=trust_remote_code, use_safetensors=True
+            name, config=config, trust_remote_code=trust_remote_code, use_safetensors=True, dtype=torch.float32
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

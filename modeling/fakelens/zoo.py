@@ -11,6 +11,7 @@ import timm
 from huggingface_hub.errors import StrictDataclassError
 from PIL import Image
 from timm.models import get_pretrained_cfg
+from torch import nn
 from transformers import (
     MobileNetV2Config,
     MobileNetV2ForImageClassification,
@@ -37,6 +38,7 @@ from fakelens.weights import fetch_weights, load_weights
 
 LABELS = ["real", "fake"]
 TIMM_PREFIX = "timm/"
+NEW_CLASSIFIER_STD = 0.02  # transformers' own
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,10 @@ class Architecture:
         model.timm_model = timm.create_model(
             config.architecture, num_classes=config.num_labels, **(config.model_args or {})
         )
+        # Some of timm's draw a classifier's weights by the number of its outputs: with two, the first loss is above 3.
+        classifier = model.timm_model.get_classifier()
+        for parameter in classifier.parameters() if isinstance(classifier, nn.Module) else ():
+            nn.init.normal_(parameter, std=NEW_CLASSIFIER_STD) if parameter.ndim > 1 else nn.init.zeros_(parameter)
         return model
 
     def processor_settings(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from fakelens.data.sources import open_source
 from fakelens.detector import load_detector
 from fakelens.errors import UserError
 from fakelens.evaluation.attribution import UNKNOWN, attribute, likeliest_share, name_generators
+from fakelens.evaluation.console import print_summary
 from fakelens.evaluation.plots import draw_attributions
 from fakelens.evaluation.predict import Predictions, predict
 from fakelens.evaluation.run import evaluate_models
@@ -87,7 +88,7 @@ def test_p_fake_is_one_minus_p_real_wherever_real_stands(tiny_data, attributor, 
     assert two.classes == () and two.probabilities == {}
 
 
-def test_the_report_has_answers_matrix_page_and_plot(tmp_path, tiny_data, learned, attributor):
+def test_the_report_has_answers_matrix_page_and_plot(tmp_path, tiny_data, learned, attributor, capsys):
     output = tmp_path / "report"
     report = evaluate_models([str(learned), str(attributor)], str(tiny_data), output, device="cpu")
     two, three = report["models"]
@@ -103,6 +104,8 @@ def test_the_report_has_answers_matrix_page_and_plot(tmp_path, tiny_data, learne
     for truth, counts in zip(found["rows"], found["confusion"], strict=True):
         answers = [r["generator_predicted"] for r in rows if (r["model"], r["generator"]) == (three["name"], truth)]
         assert [answers.count(label) for label in found["labels"]] == counts
+    print_summary(report)
+    assert "Who made it" in capsys.readouterr().out
     text = (output / "report.md").read_text()
     assert f"| {three['name']} | raw | {found['accuracy']:.3f} | {found['macro_recall']:.3f} |" in text
     assert "| truth | real | checker | ghost | unknown generator |" in text

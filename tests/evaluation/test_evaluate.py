@@ -203,6 +203,13 @@ def test_the_script_says_in_one_line_what_is_wrong(tmp_path, class_folders):
     assert not output.exists()
 
 
+def test_strengths_without_an_attack_are_not_passed_over(tmp_path, class_folders, tiny_model):
+    output = tmp_path / "report"
+    done = run_script("--model", tiny_model, "--data", class_folders, "--eps", 0.1, "--output", output)
+    assert done.returncode == 2 and "--eps and --attack_limit belong to --attack" in done.stderr
+    assert not output.exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

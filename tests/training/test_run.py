@@ -102,7 +102,7 @@ def test_a_run_leaves_a_model_its_record_and_pushable_checkpoints(data, tmp_path
     assert [float(row["epoch"]) for row in rows] == [1, 2]  # a row an epoch
     assert all(float(row[key]) >= 0 for row in rows for key in ("eval_auroc", "eval_f1", "eval_loss", "learning_rate"))
     checkpoint = next((tmp_path / "run" / "phases" / "00-train").glob("checkpoint-*"))
-    for folder in (model, checkpoint):
+    for folder in (model, checkpoint, tmp_path / "run" / "phases" / "00-train" / "model"):
         files = {p.name for p in folder.iterdir()}
         assert {"model.safetensors", "config.json", "preprocessor_config.json", "modeling_custom_cnn.py"} <= files
     config = json.loads((model / "config.json").read_text())

@@ -78,6 +78,8 @@ def ablate(ablation: Ablation, output: Path, say: Callable[[str], object] = prin
     """
     folders = {text: output / folder_name(text) for text in ablation.values}
     base = load_recipe(ablation.recipe, list(ablation.overrides))
+    if base.run.world_size > 1:
+        raise UserError("An ablation runs in one process: start it with python, without torchrun or accelerate.")
     recipes = {text: _read(ablation, text, folder) for text, folder in folders.items()}
     _check(ablation, list(recipes.values()))
     report: dict[str, Any] = {

@@ -104,6 +104,7 @@ def _walk(trainer: DetectorTrainer, folder: Path, facts: dict[str, Any]) -> dict
     }
     if trainer.is_world_process_zero():
         trainer.model.save_pretrained(folder / "model")
+        trainer.processing_class.save_pretrained(folder / "model")
         write_json(done, facts)
     trainer.accelerator.wait_for_everyone()
     return facts
