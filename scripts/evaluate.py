@@ -47,6 +47,10 @@ class EvaluateArguments:
         default=0.5,
         metadata={"help": "Share of P(fake) that the likeliest generator must have; else it is called unknown."},
     )
+    gallery: int = field(
+        default=4, metadata={"help": "Show so many images of each kind that a model was surest of; 0 for none."}
+    )
+    audit: bool = field(default=True, metadata={"help": "Say what file facts alone, the picture unseen, would score."})
     device: str | None = field(default=None, metadata={"help": "cpu, cuda, cuda:1, mps; default: the fastest there."})
     limit: int | None = field(
         default=None,
@@ -81,6 +85,8 @@ def main(args: EvaluateArguments) -> None:
         strengths=STRENGTHS if args.eps is None else args.eps,
         attack_limit=args.attack_limit,
         unknown_below=args.unknown_below,
+        audit=args.audit,
+        gallery=args.gallery,
     )
     print_summary(report)
     print(f"The report is in {output}: start with {output / 'report.md'}.")

@@ -44,8 +44,10 @@ def written(tmp_path_factory, checkpoints, parquet):
 def test_report_json_has_its_schema(written, parquet):
     output, report = written
     assert json.loads((output / "report.json").read_text()) == report
-    assert list(report) == ["schema_version", "created", "fakelens_version", "environment", "data", "models", "plots"]
-    assert report["schema_version"] == 1
+    assert list(report) == [
+        "schema_version", "created", "fakelens_version", "environment", "data", "controls", "models", "plots",
+    ]  # fmt: skip
+    assert report["schema_version"] == 2
     assert set(report["environment"]) == {"python", "torch", "transformers", "platform", "device"}
     assert report["data"]["source"] == str(parquet)
     assert report["data"]["description"] == open_source(str(parquet), "test").description
@@ -65,6 +67,15 @@ def test_report_json_has_its_schema(written, parquet):
                 assert result["worst_generator"]["auroc"] <= result["macro_auroc_over_generators"]
     assert sorted(report["plots"]) == sorted(p.relative_to(output).as_posix() for p in output.glob("plots/*.png"))
     assert len(report["plots"]) == 2 * 2 * 6
+    assert "an audit needs 20 of each" in report["data"]["audit"]["test"]["not_audited"]
+    assert set(report["controls"]["test"]) == {"always fake", "file format"}
+    for model in report["models"]:
+        for item in model["gallery"]["wild"]:
+            assert (output / item["picture"]).is_file()
+    page = (output / "report.md").read_text()
+    assert "*always fake* (control)" in page
+    assert "was not audited" in page
+    assert "gallery/index.html" in page
 
 
 def test_checkpoints_come_in_the_order_of_their_steps(written):
@@ -189,7 +200,7 @@ def test_the_script(tmp_path, class_folders, tiny_model):
     assert done.returncode == 0, done.stderr
     assert "1 of 18 rows skipped (1 not an image)" in done.stdout
     assert str(output / "report.md") in done.stdout
-    assert {p.name for p in output.iterdir()} == {"report.json", "report.md", "predictions.csv", "plots"}
+    assert {p.name for p in output.iterdir()} == {"report.json", "report.md", "predictions.csv", "plots", "gallery"}
 
 
 def test_the_script_says_in_one_line_what_is_wrong(tmp_path, class_folders):

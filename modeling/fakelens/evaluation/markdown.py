@@ -33,6 +33,18 @@ torch {{ environment.torch }}, transformers {{ environment.transformers }}, {{ e
 **{{ data.description }}** (`{{ data.source }}`{{ ", revision " ~ data.revision if data.revision }})
 
 {{ data_table }}
+{% if data.audit %}
+
+### What the files give away
+{% if audit_table %}
+
+{{ audit_table }}
+{% endif %}
+{% for advice in audit_advice %}
+
+{{ advice }}
+{% endfor %}
+{% endif %}
 
 ## Models
 
@@ -84,6 +96,14 @@ Images/s counts every view of an image, with reading and decoding.
   JPEG quality {{ normal_quality }}, *hard* to {{ hard_side }} pixels and quality {{ hard_quality }}.
 * The *shortcut gap* is the AUROC that goes when size, format and compression no longer tell the classes apart. Fine
   detail that resizing removes goes with them, so that it bounds the shortcut from above.
+{% if controls %}
+* The *controls* look at no picture. One calls everything fake, one calls fake whatever is no JPEG: a model that is not
+  clearly better than both has shown nothing.
+{% endif %}
+{% if audit_table %}
+* *What the files give away* is the AUROC of a small classifier that sees the files' format, size, compression and mean
+  colours, never the picture. A detector's score at or below it proves nothing, for it may read the same facts.
+{% endif %}
 * A generator is judged by its fakes against all reals of the split, a source by its own rows. Few images say little.
 {% if attacked %}
 * *Under attack*, someone who knows the network changes the processed picture (raw view) by at most *eps* a pixel, from
@@ -95,6 +115,12 @@ Images/s counts every view of an image, with reading and decoding.
   the right one for a generator that the model does not know; *right, macro* is the mean over the rows of the table.
   *Closed set* is the share whose likeliest class is right, among classes that the model knows. *Open-set AUROC* is how
   well that share of P(fake) tells fakes of known generators from those of unknown ones.
+{% endif %}
+{% if galleries %}
+
+## Gallery
+
+The images that the detectors were surest of, rightly and wrongly, with their evidence: [gallery](gallery/index.html).
 {% endif %}
 {% if plots %}
 
@@ -134,7 +160,10 @@ def render_markdown(report: dict[str, Any]) -> str:
                 for m in report["models"]
             ),
         ),
-        splits=[_split(name, report["models"]) for name in report["data"]["splits"]],
+        audit_table=_audit_table(report["data"]["audit"]),
+        audit_advice=[_advice(split, audit) for split, audit in report["data"]["audit"].items()],
+        galleries=any(m.get("gallery") for m in report["models"]),
+        splits=[_split(name, report) for name in report["data"]["splits"]],
         attacked=any("attacks" in m for m in report["models"]),
         unknown_below=attributions[0]["unknown_below"] if attributions else None,
         ece_bins=ECE_BINS,
@@ -167,8 +196,26 @@ def _reasons(skipped: dict[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in skipped.items()) or "none"
 
 
-def _split(split: str, models: list[dict[str, Any]]) -> dict[str, Any]:
+def _audit_table(audits: dict[str, dict[str, Any]]) -> str:
+    columns = ("split", "view", "all facts", "format and size alone", "chance within", "leak most (AUROC by itself)")
+    rows = []
+    for split, audit in audits.items():
+        for view, found in audit.get("views", {}).items():
+            leaks = ", ".join(f"{leak['fact']} ({leak['auroc']:.3f})" for leak in found["leaks"])
+            rows.append((split, view, found["auroc"], found["auroc_format"], audit["chance"], leaks))
+    return table(columns, rows) if rows else ""
+
+
+def _advice(split: str, audit: dict[str, Any]) -> str:
+    return (
+        f"`{split}`: {audit['advice']}" if "advice" in audit else f"`{split}` was not audited: {audit['not_audited']}"
+    )
+
+
+def _split(split: str, report: dict[str, Any]) -> dict[str, Any]:
     """Return the tables of one split."""
+    models, controls = report["models"], report["controls"].get(split, {})
+    unseeing = [(f"*{name}* (control)", view, r) for name, views in controls.items() for view, r in views.items()]
     results = [(m["name"], view, r) for m in models for view, r in m["results"][split].items()]
     found = ((m["name"], shortcut_gap(m["results"][split])) for m in models)
     gaps = [(name, gap) for name, gap in found if gap is not None]
@@ -177,7 +224,7 @@ def _split(split: str, models: list[dict[str, Any]]) -> dict[str, Any]:
         "name": split,
         "overall_table": table(
             ("model", "view", *OVERALL.values()),
-            ((name, view, *(r["overall"][key] for key in OVERALL)) for name, view, r in results),
+            ((name, view, *(r["overall"][key] for key in OVERALL)) for name, view, r in results + unseeing),
         ),
         "generators_table": table(
             ("model", "view", "reals called fake", "fakes called real", "mean over generators", "worst generator"),

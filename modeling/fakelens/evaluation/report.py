@@ -1,4 +1,4 @@
-"""The report's folder: report.json, report.md, predictions.csv and plots, put in place whole or not at all."""
+"""The report's folder: its JSON, its page, every score, plots and gallery, put in place whole or not at all."""
 
 import csv
 import json
@@ -20,13 +20,15 @@ from fakelens.data.sources import Source
 from fakelens.errors import UserError
 from fakelens.evaluation.attribution import UNKNOWN_BELOW, attribute, name_generators
 from fakelens.evaluation.curves import draw_attacks
+from fakelens.evaluation.gallery import Exhibit, write_gallery
 from fakelens.evaluation.markdown import render_markdown
 from fakelens.evaluation.plots import draw_attributions, draw_split
 from fakelens.evaluation.predict import Predictions
 from fakelens.evaluation.summary import summarise
 
-SCHEMA_VERSION = 1  # of report.json; raise it when a reader of the old one would misread the new one
-CONTENTS = frozenset({"report.json", "report.md", "predictions.csv", "plots"})
+SCHEMA_VERSION = 2  # of report.json; raise it when a reader of the old one would misread the new one
+CONTENTS = frozenset({"report.json", "report.md", "predictions.csv", "plots", "gallery"})
+CONTROL_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Judged:
         predictions: One for each split, in one order for all models.
         attacks: What `attack_table` returned, by split and method; empty if no attack was asked for.
         attacks_skipped: Why it was not attacked, "" if it was or nobody asked.
+        gallery: The images it was surest of, by split.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Judged:
     predictions: tuple[Predictions, ...]
     attacks: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
     attacks_skipped: str = ""
+    gallery: dict[str, list[Exhibit]] = field(default_factory=dict)
 
     @property
     def images_per_second(self) -> float:
@@ -62,16 +66,31 @@ class Judged:
         return pictures / sum(p.seconds for p in self.predictions)
 
 
-def write_report(
-    output: Path, sources: Sequence[Source], judged: Sequence[Judged], unknown_below: float = UNKNOWN_BELOW
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Evaluation:
+    """All that a report is made from.
+
+    Attributes:
+        sources: The splits, as they were opened.
+        judged: The models' predictions on these splits.
+        controls: What looks at no picture says of them, by split.
+        audits: What `audit_source` returned by split, or `{"not_audited": reason}`; empty if no audit was asked for.
+        unknown_below: The share of P(fake) that the likeliest generator must have to be named.
+    """
+
+    sources: Sequence[Source]
+    judged: Sequence[Judged]
+    controls: dict[str, list[Predictions]] = field(default_factory=dict)
+    audits: dict[str, dict[str, Any]] = field(default_factory=dict)
+    unknown_below: float = UNKNOWN_BELOW
+
+
+def write_report(output: Path, evaluation: Evaluation) -> dict[str, Any]:
     """Compute the numbers, draw the plots and put the report in place of the one that is there.
 
     Args:
         output: The report's folder. What it holds stays as it is until the new report is complete.
-        sources: The splits, as they were opened.
-        judged: The models' predictions on these splits.
-        unknown_below: The share of P(fake) that the likeliest generator must have to be named.
+        evaluation: What was found.
 
     Returns:
         The content of report.json.
@@ -80,14 +99,15 @@ def write_report(
         UserError: If a score is not a number, the folder holds other files, or it cannot be written.
     """
     check_output(output)
-    report = build_report(sources, judged, unknown_below)
+    report = build_report(evaluation)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as work:
             new, old = Path(work) / "new", Path(work) / "old"
             new.mkdir()
-            report["plots"] = [path.relative_to(new).as_posix() for path in _draw(report, judged, new / "plots")]
-            _write_predictions(new / "predictions.csv", judged, unknown_below)
+            report["plots"] = [p.relative_to(new).as_posix() for p in _draw(report, evaluation.judged, new / "plots")]
+            _show(report, evaluation.judged, new)
+            _write_predictions(new / "predictions.csv", evaluation.judged, evaluation.unknown_below)
             (new / "report.md").write_text(render_markdown(report), encoding="utf-8")
             (new / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
             if output.exists():
@@ -125,20 +145,16 @@ def check_output(output: Path) -> None:
         )
 
 
-def build_report(
-    sources: Sequence[Source], judged: Sequence[Judged], unknown_below: float = UNKNOWN_BELOW
-) -> dict[str, Any]:
-    """Compute the content of report.json, but for its plots.
+def build_report(evaluation: Evaluation) -> dict[str, Any]:
+    """Compute the content of report.json, but for its plots and its gallery.
 
     Args:
-        sources: The splits, as they were opened.
-        judged: The models' predictions on these splits.
-        unknown_below: The share of P(fake) that the likeliest generator must have to be named.
+        evaluation: What was found.
 
     Raises:
         UserError: If a score is not a number.
     """
-    first = judged[0]
+    source, first = evaluation.sources[0], evaluation.judged[0]
     return {
         "schema_version": SCHEMA_VERSION,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -151,14 +167,19 @@ def build_report(
             "device": first.device,
         },
         "data": {
-            "source": sources[0].spec,
-            "revision": sources[0].revision,
-            "description": sources[0].description,
+            "source": source.spec,
+            "revision": source.revision,
+            "description": source.description,
             "splits": {
                 p.split: {"rows": p.rows, "judged": len(p.ids), "skipped": p.skipped} for p in first.predictions
             },
+            "audit": evaluation.audits,
         },
-        "models": [_model(model, unknown_below) for model in judged],
+        "controls": {
+            split: {control.model: summarise(control, CONTROL_THRESHOLD) for control in controls}
+            for split, controls in evaluation.controls.items()
+        },
+        "models": [_model(model, evaluation.unknown_below) for model in evaluation.judged],
         "plots": [],
     }
 
@@ -183,6 +204,14 @@ def _model(model: Judged, unknown_below: float) -> dict[str, Any]:
     if model.attacks_skipped:
         entry["attacks_skipped"] = model.attacks_skipped
     return entry
+
+
+def _show(report: dict[str, Any], judged: Sequence[Judged], folder: Path) -> None:
+    """Write the galleries and put what they show into the report."""
+    if shown := {model.name: model.gallery for model in judged if model.gallery}:
+        said = write_gallery(folder, shown)
+        for entry in report["models"]:
+            entry["gallery"] = said.get(entry["name"], {})
 
 
 def _draw(report: dict[str, Any], judged: Sequence[Judged], folder: Path) -> list[Path]:

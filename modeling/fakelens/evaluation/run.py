@@ -8,15 +8,19 @@ from typing import Any
 
 import torch
 
+from fakelens.data.audit import audit_source
 from fakelens.data.sources import Source, open_source
 from fakelens.data.views import check_views
 from fakelens.detector import Detector, load_detector
 from fakelens.errors import UserError
 from fakelens.evaluation.adversarial import STRENGTHS, attack_table, check_attack, pixel_space
 from fakelens.evaluation.attribution import UNKNOWN_BELOW, check_unknown_below
+from fakelens.evaluation.controls import control_predictions
+from fakelens.evaluation.gallery import EACH, build_gallery
 from fakelens.evaluation.predict import predict
-from fakelens.evaluation.report import Judged, check_output, write_report
+from fakelens.evaluation.report import Evaluation, Judged, check_output, write_report
 
+AUDIT_ROWS = 5000  # of a split, at most: enough for a small classifier
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
@@ -34,6 +38,8 @@ def evaluate_models(
     strengths: Sequence[float] = STRENGTHS,
     attack_limit: int | None = None,
     unknown_below: float = UNKNOWN_BELOW,
+    audit: bool = True,
+    gallery: int = EACH,
 ) -> dict[str, Any]:
     """Evaluate models on splits of one data source and write the report.
 
@@ -52,6 +58,8 @@ def evaluate_models(
         attack_limit: Attack this many images of each split, half of them of each class; all if None.
         unknown_below: Where a model tells generators apart, the share of P(fake) that the likeliest must have to be
             named.
+        audit: Also say what file facts alone would score.
+        gallery: Show so many images of each kind that each model was surest of; 0 for none.
 
     Returns:
         The content of report.json.
@@ -62,14 +70,15 @@ def evaluate_models(
     """
     check_views(list(views))
     check_output(output)
-    if batch_size < 1 or (limit is not None and limit < 1):
-        raise UserError("The batch size and the limit must be at least 1.")
+    if batch_size < 1 or (limit is not None and limit < 1) or gallery < 0:
+        raise UserError("The batch size and the limit must be at least 1, the gallery's size at least 0.")
     methods = list(dict.fromkeys(attacks))
     if methods:
         check_attack(methods, strengths, attack_limit)
     check_unknown_below(unknown_below)
     sources = [open_source(data, split) for split in dict.fromkeys(splits)]
     paths = [path for model in models for path in find_checkpoints(model)]
+    shown = views[0]
     judged = []
     for path, name in zip(paths, short_names(paths), strict=True):
         # One after the other: a folder of checkpoints need not fit in memory together.
@@ -87,9 +96,25 @@ def evaluate_models(
                 predictions=tuple(predictions),
                 attacks=attacked,
                 attacks_skipped=skipped,
+                gallery={
+                    s.split: build_gallery(detector, s, p, shown, detector.threshold, gallery)
+                    for s, p in zip(sources, predictions, strict=True)
+                    if gallery
+                },
             )
         )
-    return write_report(output, sources, judged, unknown_below)
+    first = judged[0].predictions
+    controls = {s.split: control_predictions(s, p) for s, p in zip(sources, first, strict=True)}
+    audits = {source.split: _audit(source, limit) for source in sources if audit}
+    return write_report(output, Evaluation(sources, judged, controls, audits, unknown_below))
+
+
+def _audit(source: Source, limit: int | None) -> dict[str, Any]:
+    """Return a split's audit, or why there is none."""
+    try:
+        return audit_source(source, min(limit or AUDIT_ROWS, AUDIT_ROWS))
+    except UserError as error:
+        return {"not_audited": str(error)}
 
 
 def _attack(
