@@ -6,6 +6,14 @@ from pathlib import Path
 OPENFAKE = "ComplexDataLab/OpenFake:core"
 CUSTOM_CNN = "CustomCNNForImageClassification"
 
+AUDIT = {
+    "chance": 0.0202, "advice": "Train with degradations on both classes.",
+    "views": {
+        "raw": {"auroc": 0.96543, "auroc_format": 0.95432, "leaks": [{"fact": "JPEG luma table", "auroc": 0.88765}]},
+        "normalised": {"auroc": 0.71234, "auroc_format": 0.51234, "leaks": [{"fact": "mean red", "auroc": 0.61234}]},
+    },
+}  # fmt: skip
+
 
 def numbers(auroc=0.912345678, **changes):
     """Metrics of a view; every value differs, so that a swapped column is seen."""
@@ -27,7 +35,7 @@ def write_report(folder: Path, model: Path, **changes) -> Path:
     (folder / "plots").mkdir(parents=True)
     (folder / "plots" / "roc_test_raw.png").write_bytes(b"\x89PNG\r\n\x1a\n\0")
     report = {
-        "schema_version": 1,
+        "schema_version": 2,
         "created": "2026-05-01T12:00:00+00:00",
         "fakelens_version": "0.0.9",
         "environment": {"python": "3.11.0", "torch": "2.15.0", "device": "cpu"},
@@ -35,6 +43,7 @@ def write_report(folder: Path, model: Path, **changes) -> Path:
             "source": OPENFAKE,
             "description": "Hub data set ComplexDataLab/OpenFake",
             "splits": {"test": {"rows": 2101, "judged": 2100, "skipped": {"damaged image": 1}}},
+            "audit": {"test": AUDIT, "wild": {"not_audited": "only fakes (3 read)"}},
         },
         "models": [entry(model)],
         "plots": ["plots/roc_test_raw.png"],

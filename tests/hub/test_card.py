@@ -76,6 +76,14 @@ def test_tables_hold_the_reports_numbers(render):
     assert "39 of 1,100 real images were called fake" in section(card, "Limits and misuse")
 
 
+def test_the_audit_goes_into_the_card(render):
+    evaluation = section(render(), "Evaluation")
+    assert "| test | raw | 0.9654 | 0.9543 | JPEG luma table (0.8877) |" in evaluation
+    assert "| test | normalised | 0.7123 | 0.5123 | mean red (0.6123) |" in evaluation
+    assert "`test`: Train with degradations on both classes." in evaluation
+    assert "`wild` was not audited: only fakes (3 read)" in evaluation
+
+
 def test_metadata_carry_the_results(render, model):
     write_run(model, OPENFAKE)
     data = ModelCard(render()).data
@@ -147,7 +155,7 @@ def test_a_model_of_the_embedded_sample_is_said_to_be_of_no_use(render, model):
 def test_paths_of_this_machine_stay_here(render, model, tmp_path):
     pool = tmp_path / "secret" / "pool"
     write_run(model, str(pool), environment={"python": "/home/somebody/bin/python"})
-    card = render(data={"source": str(pool), "description": "local folder pool", "splits": {}})
+    card = render(data={"source": str(pool), "description": "local folder pool", "splits": {}, "audit": {}})
     assert "secret" not in card
     assert "/home/" not in card
     assert "Trained on `pool`, a local folder" in card
@@ -205,6 +213,6 @@ def test_eval_results_follow_the_hubs_format(model, tmp_path):
 
 
 def test_eval_results_name_no_data_set_that_is_not_on_the_hub(model, tmp_path):
-    data = {"source": "sample", "description": "embedded demonstration sample", "splits": {}}
+    data = {"source": "sample", "description": "embedded demonstration sample", "splits": {}, "audit": {}}
     report = read_report(write_report(tmp_path / "report", model, data=data), read_checkpoint(model))
     assert eval_result_files(report) == {}

@@ -49,7 +49,7 @@ def test_a_report_of_another_architecture_at_the_same_path_is_refused(model, tmp
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"schema_version": 2}, "schema version 2"),
+        ({"schema_version": 3}, "schema version 3"),
         ({"models": [{"name": "tiny"}]}, "incomplete .'path'"),
         ({"data": {"source": "sample"}}, "incomplete .'description'"),
         ({"models": []}, "is about no model"),

@@ -12,7 +12,7 @@ from fakelens.hub.checkpoint import Checkpoint, read_json
 from fakelens.hub.origin import Origin, origin_of, without_paths
 
 REPORT = "report.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # What cards and model-index state of a view's overall numbers, in this order: key in the report, name for people.
 METRICS = {
@@ -69,6 +69,8 @@ class Report:
         results: Its numbers by split and view ("raw", "normalised", ...).
         plots: The pictures to show, as paths relative to `folder`, by split, kind and view; none from a report about
             several models, whose pictures show them all.
+        audit: What file facts alone score, by split: see `fakelens.data.audit`, or `not_audited` with the reason;
+            empty if the audit was turned off.
     """
 
     folder: Path
@@ -83,6 +85,7 @@ class Report:
     images_per_second: float | None
     results: dict[str, dict[str, View]]
     plots: dict[str, dict[str, dict[str, str]]]
+    audit: dict[str, dict[str, Any]]
 
 
 def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
@@ -122,6 +125,7 @@ def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
                 split: {name: _view(view) for name, view in views.items()} for split, views in model["results"].items()
             },
             plots=_plots(folder, content["plots"], model["results"]) if len(content["models"]) == 1 else {},
+            audit=content["data"]["audit"],
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is incomplete ({error}). Evaluate again with scripts/evaluate.py.") from None
