@@ -7,7 +7,7 @@ from sklearn import metrics
 from transformers import EvalPrediction
 
 from fakelens.errors import UserError
-from fakelens.metrics import DetectionMetrics, compute_metrics, detection_metrics
+from fakelens.metrics import DetectionMetrics, compute_metrics, detection_intervals, detection_metrics
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 2, 400)
@@ -26,6 +26,8 @@ def test_agrees_with_scikit_learn(scores, threshold):
         "recall": metrics.recall_score(LABELS, called),
         "f1": metrics.f1_score(LABELS, called),
         "specificity": metrics.recall_score(1 - LABELS, ~called),
+        "precision_real": metrics.precision_score(LABELS, called, pos_label=0, zero_division=0),
+        "f1_real": metrics.f1_score(LABELS, called, pos_label=0),
         "auroc": metrics.roc_auc_score(LABELS, scores),
         "average_precision": metrics.average_precision_score(LABELS, scores),
         "brier": np.mean((scores - LABELS) ** 2),
@@ -69,7 +71,8 @@ def test_reals_alone_leave_the_rest_standing():
 def test_fakes_alone_leave_the_rest_standing():
     found = detection_metrics(np.array([0.1, 0.9]), np.ones(2, dtype=int))
     undefined = {key for key, value in found.items() if value is None}
-    assert undefined == {"auroc", "average_precision", "tpr_at_5_fpr", "tpr_at_1_fpr", "specificity"}
+    ranking = {"auroc", "average_precision", "tpr_at_5_fpr", "tpr_at_1_fpr"}
+    assert undefined == ranking | {"specificity", "precision_real", "f1_real"}
     assert (found["recall"], found["precision"], found["true_negatives"]) == (0.5, 1.0, 0)
 
 
@@ -87,13 +90,15 @@ def test_no_fake_called_is_zero_not_undefined():
         ([0.5, 0.6], [0, 2], "Labels are 0"),
     ],
 )
-@pytest.mark.parametrize("through_metric", [False, True], ids=["function", "metric"])
-def test_bad_input_is_named(scores, labels, message, through_metric):
+@pytest.mark.parametrize("through", ["function", "intervals", "metric"])
+def test_bad_input_is_named(scores, labels, message, through):
     with pytest.raises(UserError, match=message):
-        if through_metric:
+        if through == "metric":
             DetectionMetrics().compute(predictions=scores, references=labels)
         else:
-            detection_metrics(np.array(scores), np.array(labels))
+            {"function": detection_metrics, "intervals": detection_intervals}[through](
+                np.array(scores), np.array(labels)
+            )
 
 
 def test_a_label_missing():
@@ -112,6 +117,18 @@ def test_metric_equals_function(keep_in_memory):
     for start in range(0, 400, 150):
         metric.add_batch(predictions=DISTINCT[start : start + 150], references=LABELS[start : start + 150])
     assert metric.compute(threshold=0.4) == detection_metrics(DISTINCT, LABELS, 0.4)
+    metric.add_batch(predictions=DISTINCT, references=LABELS)
+    intervals = {"intervals": detection_intervals(DISTINCT, LABELS, 0.4)}
+    assert metric.compute(threshold=0.4, intervals=True) == detection_metrics(DISTINCT, LABELS, 0.4) | intervals
+
+
+def test_agrees_with_scikit_learns_classification_report():
+    """Reference system S3's: precision, recall and F1 of both classes."""
+    found, called = detection_metrics(DISTINCT, LABELS, 0.4), DISTINCT >= 0.4
+    report = metrics.classification_report(LABELS, called, target_names=["real", "fake"], output_dict=True)
+    rows = {"real": ("precision_real", "specificity", "f1_real"), "fake": ("precision", "recall", "f1")}
+    for name, keys in rows.items():
+        assert [found[key] for key in (*keys, name)] == pytest.approx(list(report[name].values()))
 
 
 def test_compute_metrics_for_two_classes():

@@ -3,6 +3,8 @@
 Scikit-learn computes what it has; the rest is short and stated here. Fake is the positive class throughout.
 """
 
+from typing import Any
+
 import datasets
 import evaluate
 import numpy as np
@@ -12,9 +14,9 @@ from transformers import EvalPrediction
 
 from fakelens.data.labels import FAKE, REAL
 from fakelens.errors import UserError
+from fakelens.intervals import Interval, bootstrap, intervals_of, replicates_for
+from fakelens.resampled import ECE_BINS, FPR_CAPS, calibration_bins
 
-ECE_BINS = 15  # of equal width on P(fake), as in Guo et al. (2017), who bin the confidence
-FPR_CAPS = {"tpr_at_5_fpr": 0.05, "tpr_at_1_fpr": 0.01}
 TRAINING_METRICS = ("accuracy", "precision", "recall", "f1", "auroc")
 ROUNDING = 1e-6  # by which a float32 softmax may leave [0, 1]
 
@@ -26,9 +28,10 @@ Args:
     predictions: P(fake) of each image, in [0, 1].
     references: 0 for a real image, 1 for a fake one.
     threshold: P(fake) from which the verdict is "fake"; defaults to 0.5.
+    intervals: Whether to add `intervals`, a mapping from the name of a metric to its 95 % interval; defaults to False.
 
 Returns:
-    See `fakelens.metrics.detection_metrics`.
+    See `fakelens.metrics.detection_metrics` and `fakelens.metrics.detection_intervals`.
 """
 
 
@@ -44,8 +47,12 @@ class DetectionMetrics(evaluate.Metric):
             features=datasets.Features(features),
         )
 
-    def _compute(self, predictions: list[float], references: list[int], threshold: float = 0.5) -> Metrics:
-        return detection_metrics(np.asarray(predictions), np.asarray(references), threshold)
+    def _compute(
+        self, predictions: list[float], references: list[int], threshold: float = 0.5, intervals: bool = False
+    ) -> dict[str, Any]:
+        scores, labels = np.asarray(predictions), np.asarray(references)
+        computed: dict[str, Any] = dict(detection_metrics(scores, labels, threshold))
+        return computed | {"intervals": detection_intervals(scores, labels, threshold)} if intervals else computed
 
 
 def detection_metrics(scores: np.ndarray, labels: np.ndarray, threshold: float = 0.5) -> Metrics:
@@ -57,11 +64,12 @@ def detection_metrics(scores: np.ndarray, labels: np.ndarray, threshold: float =
         threshold: P(fake) from which the verdict is "fake", in [0, 1].
 
     Returns:
-        `accuracy`, `precision`, `recall`, `f1`, `specificity` (reals passed), `auroc`, `average_precision`,
+        `accuracy`, `precision`, `recall`, `f1`, `specificity` (reals passed), `precision_real` and `f1_real` (as if
+        real were the positive class; its recall is the specificity), `auroc`, `average_precision`,
         `tpr_at_5_fpr`, `tpr_at_1_fpr` (largest share of fakes found while at most 5 % or 1 % of reals are called
         fake), `ece` (15 equal bins on P(fake)), `brier`; the counts `true_negatives`, `false_positives`,
         `false_negatives`, `true_positives`, `misclassified`, `count`, `real`, `fake`. What needs a class that is
-        absent is None; precision and F1 are 0 where fakes are there but none was called one.
+        absent is None; precision and F1 are 0 where the class is there but none was called by its name.
 
     Raises:
         UserError: If there are no images, or scores that are not numbers in [0, 1], or labels other than 0 and 1.
@@ -78,6 +86,10 @@ def detection_metrics(scores: np.ndarray, labels: np.ndarray, threshold: float =
         "recall": float(metrics.recall_score(labels, called_fake)) if fake else None,
         "f1": float(metrics.f1_score(labels, called_fake)) if fake else None,
         "specificity": float(metrics.recall_score(labels, called_fake, pos_label=REAL)) if real else None,
+        "precision_real": (
+            float(metrics.precision_score(labels, called_fake, pos_label=REAL, zero_division=0)) if real else None
+        ),
+        "f1_real": float(metrics.f1_score(labels, called_fake, pos_label=REAL)) if real else None,
         "auroc": float(metrics.roc_auc_score(labels, scores)) if both else None,
         "average_precision": float(metrics.average_precision_score(labels, scores)) if both else None,
         **{name: tpr_at_fpr(scores, labels, cap) if both else None for name, cap in FPR_CAPS.items()},
@@ -92,6 +104,38 @@ def detection_metrics(scores: np.ndarray, labels: np.ndarray, threshold: float =
         "real": real,
         "fake": fake,
     }
+
+
+def detection_intervals(
+    scores: np.ndarray, labels: np.ndarray, threshold: float = 0.5, replicates: int | None = None, seed: int = 0
+) -> dict[str, Interval]:
+    """Compute the 95 % bootstrap interval of a detector's metrics.
+
+    Args:
+        scores: P(fake) in [0, 1], of shape `(count,)`.
+        labels: 0 real, 1 fake, of shape `(count,)`.
+        threshold: P(fake) from which the verdict is "fake", in [0, 1].
+        replicates: Number of resamples; `fakelens.intervals.replicates_for` the images if None.
+        seed: Of the draws.
+
+    Returns:
+        Low and high end by name, of all that `detection_metrics` returns but `count`, `real` and `fake`. None is what
+        is undefined or rests on a class of a single image. Where all images of a class are judged right, so are all
+        resamples: an interval without width says that the sample holds no error, not that there are none.
+
+    Raises:
+        UserError: As `detection_metrics` does.
+    """
+    scores, labels = check_scores(scores, labels)
+    rng = np.random.default_rng(seed)
+    (found,) = bootstrap(
+        scores[labels == REAL],
+        [scores[labels == FAKE]],
+        threshold,
+        replicates_for(len(scores)) if replicates is None else replicates,
+        rng,
+    )
+    return intervals_of(found, detection_metrics(scores, labels, threshold))
 
 
 def check_scores(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -154,7 +198,7 @@ def reliability(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.
     Returns:
         Mean score, share of fakes and number of images of each bin that holds any.
     """
-    bins = np.minimum((np.asarray(scores) * ECE_BINS).astype(int), ECE_BINS - 1)  # 1.0 belongs to the last one
+    bins = calibration_bins(scores)
     count = np.bincount(bins, minlength=ECE_BINS)
     held = count > 0
     mean_score = np.bincount(bins, weights=scores, minlength=ECE_BINS)[held] / count[held]

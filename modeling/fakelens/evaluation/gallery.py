@@ -229,12 +229,12 @@ def write_gallery(folder: Path, galleries: Mapping[str, Mapping[str, Sequence[Ex
         for split, exhibits in splits.items():
             said[model][split] = []
             for place, exhibit in enumerate(exhibits):
-                paths = {}
+                paths: dict[str, str | None] = {}
                 for key, data in (("picture", exhibit.picture), ("heat_map", exhibit.heat_map)):
-                    paths[key] = None
-                    if data is not None:
-                        paths[key] = f"gallery/{number}_{split}_{place:02d}_{exhibit.facts['kind']}_{key}.jpg"
-                        (folder / paths[key]).write_bytes(data)
+                    name = f"gallery/{number}_{split}_{place:02d}_{exhibit.facts['kind']}_{key}.jpg"
+                    paths[key] = name if data else None
+                    if data:
+                        (folder / name).write_bytes(data)
                 said[model][split].append(exhibit.facts | paths)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
     # The page lies beside its pictures.

@@ -1,5 +1,6 @@
-"""Scores -> the numbers of a report: overall, per generator, per source."""
+"""Scores -> the numbers of a report: overall, per generator, per source, with intervals."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,12 @@ import numpy as np
 from fakelens.data.labels import FAKE, REAL
 from fakelens.errors import UserError
 from fakelens.evaluation.predict import Predictions
-from fakelens.metrics import detection_metrics
+from fakelens.intervals import LEVEL, METHOD, bootstrap, interval, intervals_of, replicates_for
+from fakelens.metrics import check_scores, detection_metrics
+from fakelens.resampled import Replicates
 
 UNSTATED = "unstated"
+SEED = 0  # of the resamples
 
 
 def summarise(predictions: Predictions, threshold: float) -> dict[str, dict[str, Any]]:
@@ -20,9 +24,7 @@ def summarise(predictions: Predictions, threshold: float) -> dict[str, dict[str,
         threshold: P(fake) from which the verdict is "fake", in [0, 1].
 
     Returns:
-        By view: `overall`, `per_generator` (that generator's fakes against all reals of the split), `per_source` (that
-        collection's rows alone; empty if the data names none), `macro_auroc_over_generators` and `worst_generator`
-        (`name` and `auroc`), the last two None where no AUROC is defined.
+        By view, see `summarise_view`.
 
     Raises:
         UserError: If a score is not a number.
@@ -47,23 +49,65 @@ def summarise_view(
         generators: Names of the models that made the images.
         sources: Names of the collections that they come from, "" where the data does not say.
         threshold: P(fake) from which the verdict is "fake", in [0, 1].
+
+    Returns:
+        `overall`; `per_generator` (that generator's fakes against all reals of the split) and `per_source` (that
+        collection's rows alone; empty if the data names none), by name: each the metrics of `detection_metrics`, and
+        `intervals`, their 95 % intervals by metric, None where there is none. Of the AUROCs of each kind of group,
+        `macro_auroc_over_generators` and `macro_auroc_over_sources`, their mean, `..._interval`, its interval from
+        joint resamples, and `worst_generator` and `worst_source` (`name`, `auroc`, and `interval`, that group's own);
+        all None where no AUROC is defined, the interval of a mean also where that of one group is undefined.
+        `intervals` says how the intervals were made: `method`, `level`, `replicates` and `seed`.
+
+    Raises:
+        UserError: If a score is not a number.
     """
+    scores, labels = check_scores(scores, labels)
+    replicates, rng = replicates_for(len(scores)), np.random.default_rng(SEED)
+    real, fake = labels == REAL, labels == FAKE
 
-    def metrics_of(chosen: np.ndarray) -> dict[str, Any]:
-        return dict(detection_metrics(scores[chosen], labels[chosen], threshold))
+    def resampled(reals: np.ndarray, fakes: Sequence[np.ndarray]) -> list[Replicates]:
+        return bootstrap(scores[reals], [scores[chosen] for chosen in fakes], threshold, replicates, rng)
 
-    overall = dict(detection_metrics(scores, labels, threshold))  # first: it checks the scores as a whole
-    made_by = np.unique(generators[labels == FAKE])
-    of_generator = {str(name): metrics_of((labels == REAL) | (generators == name)) for name in made_by}
+    made_by = {str(name): fake & (generators == name) for name in np.unique(generators[fake])}
     named = np.unique(sources if (sources != "").any() else sources[:0])
-    aurocs = {name: numbers["auroc"] for name, numbers in of_generator.items() if numbers["auroc"] is not None}
-    worst = min(aurocs, key=lambda name: aurocs[name], default=None)
+    held_by = {str(name) or UNSTATED: sources == name for name in named}
+    # One draw of reals for all generators: their AUROCs are as dependent as that makes them.
+    of_all, *of_generators = resampled(real, [fake, *made_by.values()])
+    of_generator = dict(zip(made_by, of_generators, strict=True))
+    of_source = {name: resampled(rows & real, [rows & fake])[0] for name, rows in held_by.items()}
+
+    def numbers(chosen: np.ndarray, found: Replicates) -> dict[str, Any]:
+        metrics = detection_metrics(scores[chosen], labels[chosen], threshold)
+        return {**metrics, "intervals": intervals_of(found, metrics)}
+
+    overall = numbers(real | fake, of_all)
+    per_generator = {name: numbers(real | chosen, of_generator[name]) for name, chosen in made_by.items()}
+    per_source = {name: numbers(rows, of_source[name]) for name, rows in held_by.items()}
     return {
         "overall": overall,
-        "per_generator": of_generator,
-        "per_source": {str(name) or UNSTATED: metrics_of(sources == name) for name in named},
-        "macro_auroc_over_generators": float(np.mean(list(aurocs.values()))) if aurocs else None,
-        "worst_generator": {"name": worst, "auroc": aurocs[worst]} if worst is not None else None,
+        "per_generator": per_generator,
+        "per_source": per_source,
+        **_over_groups("generator", per_generator, of_generator),
+        **_over_groups("source", per_source, of_source),
+        "intervals": {"method": METHOD, "level": LEVEL, "replicates": replicates, "seed": SEED},
+    }
+
+
+def _over_groups(
+    kind: str, groups: Mapping[str, Mapping[str, Any]], replicates: Mapping[str, Replicates]
+) -> dict[str, Any]:
+    """Return the mean AUROC over the groups, its interval, and the worst group."""
+    aurocs = {name: numbers["auroc"] for name, numbers in groups.items() if numbers["auroc"] is not None}
+    resampled = [values for name in aurocs if (values := replicates[name]["auroc"]) is not None]
+    complete = aurocs and len(resampled) == len(aurocs)
+    worst = min(aurocs, key=lambda name: aurocs[name], default=None)
+    return {
+        f"macro_auroc_over_{kind}s": float(np.mean(list(aurocs.values()))) if aurocs else None,
+        f"macro_auroc_over_{kind}s_interval": interval(np.mean(resampled, axis=0)) if complete else None,
+        f"worst_{kind}": None
+        if worst is None
+        else {"name": worst, "auroc": aurocs[worst], "interval": groups[worst]["intervals"]["auroc"]},
     }
 
 
