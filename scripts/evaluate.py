@@ -5,10 +5,13 @@ r"""Evaluate detectors: numbers, plots and every score, as a report.
         --split validation test --views raw normalised hard --limit 2000 --output runs/compared
     python scripts/evaluate.py --model runs/s4_resnet_se/phases/00-base runs/s4_resnet_se/model --data path/to/folder \
         --attack fgsm pgd --eps 0 0.02 0.05 0.08 --attack_limit 500 --output runs/before_and_after
+    accelerate launch --num_processes 8 scripts/evaluate.py --model USER/NAME --data SOURCE --output runs/report
 
-Writes report.json, report.md, predictions.csv and plots. Numbers are given for the files as they are (raw) and with
-both classes at one size, format and quality (normalised), to show how much of a score rests on these. A model that
-tells generators apart has its answers compared with the data's; one below --unknown_below is "unknown generator".
+Writes report.json, report.md, predictions.csv, plots and a gallery. The same command after a kill goes on where it
+stopped, by what it kept in OUTPUT.partial; several processes share the rows between them. Numbers are given for the
+files as they are (raw) and with both classes at one size, format and quality (normalised), to show how much of a score
+rests on these. A model that tells generators apart has its answers compared with the data's; one below --unknown_below
+is "unknown generator".
 """
 
 from dataclasses import dataclass, field
@@ -47,6 +50,15 @@ class EvaluateArguments:
         default=0.5,
         metadata={"help": "Share of P(fake) that the likeliest generator must have; else it is called unknown."},
     )
+    robustness: bool = field(
+        default=False,
+        metadata={
+            "help": "Also score the images after JPEG, WebP, resizing, blur, noise, weather, screenshots, posts."
+        },
+    )
+    robustness_limit: int | None = field(
+        default=None, metadata={"help": "Degrade only this many images of each split, half of them of each class."}
+    )
     gallery: int = field(
         default=4, metadata={"help": "Show so many images of each kind that a model was surest of; 0 for none."}
     )
@@ -63,19 +75,19 @@ class EvaluateArguments:
 
 def main(args: EvaluateArguments) -> None:
     """Evaluate, and print a summary and where the report is."""
+    from accelerate import PartialState
+
     from fakelens.errors import UserError
     from fakelens.evaluation.adversarial import STRENGTHS
     from fakelens.evaluation.console import print_summary
-    from fakelens.evaluation.run import evaluate_models
+    from fakelens.evaluation.run import Options, evaluate_models
 
     if not args.attack and (args.eps is not None or args.attack_limit is not None):
         raise UserError("--eps and --attack_limit belong to --attack fgsm or --attack pgd.")
+    if not args.robustness and args.robustness_limit is not None:
+        raise UserError("--robustness_limit belongs to --robustness.")
     output = Path(args.output)
-    report = evaluate_models(
-        args.model,
-        args.data,
-        output,
-        splits=args.split,
+    options = Options(
         views=args.views,
         batch_size=args.batch_size,
         device=args.device,
@@ -84,12 +96,16 @@ def main(args: EvaluateArguments) -> None:
         attacks=args.attack,
         strengths=STRENGTHS if args.eps is None else args.eps,
         attack_limit=args.attack_limit,
+        robustness=args.robustness,
+        robustness_limit=args.robustness_limit,
         unknown_below=args.unknown_below,
         audit=args.audit,
         gallery=args.gallery,
     )
-    print_summary(report)
-    print(f"The report is in {output}: start with {output / 'report.md'}.")
+    report = evaluate_models(args.model, args.data, output, args.split, options)
+    if PartialState().is_main_process:
+        print_summary(report)
+        print(f"The report is in {output}: start with {output / 'report.md'}.")
 
 
 if __name__ == "__main__":

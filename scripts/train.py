@@ -16,6 +16,7 @@ def main(recipe_path: str, overrides: list[str]) -> None:
     """Run the recipe and say where the model is."""
     from transformers.utils.logging import disable_progress_bar
 
+    from fakelens.data import protocols
     from fakelens.data.skips import SkipLog
     from fakelens.evaluation.plots import learning_curves
     from fakelens.training.recipe import load_recipe
@@ -31,8 +32,15 @@ def main(recipe_path: str, overrides: list[str]) -> None:
         if skipped := SkipLog(run / "skipped.jsonl").summary():
             print(skipped)
         learning_curves(run / "metrics.csv", run / "plots")
+        if (run / "continual.md").exists():
+            print((run / "continual.md").read_text(encoding="utf-8"))
         print(f"The model is in {model}; its learning curves in {run / 'plots'}.")
-        print(f"Next: python scripts/evaluate.py --model {model} --data {recipe.data.data} --output {run / 'report'}")
+        tests = protocols.get(recipe.data.protocol).tests if recipe.data.protocol else [(recipe.data.data, "test")]
+        for number, (source, split) in enumerate(tests):
+            report = run / ("report" if len(tests) == 1 else f"report-{number}")
+            print(
+                f"Next: python scripts/evaluate.py --model {model} --data {source} --split {split} --output {report}"
+            )
 
 
 class PrintKeys(argparse.Action):

@@ -10,14 +10,16 @@ from fakelens.errors import UserError
 from tests.abuse import picture
 
 
-@pytest.fixture
-def calibrated(tiny_model, tmp_path):
+def with_config(tiny_model, tmp_path, **settings):
     shutil.copytree(tiny_model, tmp_path / "m")
     path = tmp_path / "m" / "config.json"
-    config = json.loads(path.read_text())
-    config |= {"decision_threshold": 0.3, "fpr_thresholds": {"0.01": 0.9, "0.05": 0.7}}
-    path.write_text(json.dumps(config))
+    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
     return load_detector(tmp_path / "m", device="cpu")
+
+
+@pytest.fixture
+def calibrated(tiny_model, tmp_path):
+    return with_config(tiny_model, tmp_path, decision_threshold=0.3, fpr_thresholds={"0.01": 0.9, "0.05": 0.7})
 
 
 def last_layer(detector):
@@ -47,6 +49,36 @@ def judge(detector, score, max_fpr=None):
 )
 def test_verdicts_follow_the_models_own_thresholds(calibrated, score, max_fpr, verdict):
     assert judge(calibrated, score, max_fpr) == verdict
+
+
+@pytest.mark.parametrize(
+    ("score", "max_fpr", "verdict"),
+    [
+        (0.1, None, "real"),
+        (0.25, None, "uncertain"),
+        (0.31, None, "uncertain"),
+        (0.61, None, "fake"),
+        (0.61, 0.05, "uncertain"),
+        (0.71, 0.05, "fake"),
+        (0.25, 0.05, "uncertain"),  # another rate for photographs: what is called real stays
+        (0.19, 0.05, "real"),
+    ],
+)
+def test_a_model_with_a_band_is_uncertain_in_it(tiny_model, tmp_path, score, max_fpr, verdict):
+    detector = with_config(
+        tiny_model,
+        tmp_path,
+        decision_threshold=0.3,
+        fpr_thresholds={"0.01": 0.9, "0.05": 0.7},
+        uncertain_band=[0.2, 0.6],
+    )
+    assert judge(detector, score, max_fpr) == verdict
+
+
+@pytest.mark.parametrize("band", [None, [0.3, 0.3]])
+def test_without_a_band_or_with_an_empty_one_the_threshold_divides(tiny_model, tmp_path, band):
+    detector = with_config(tiny_model, tmp_path, decision_threshold=0.3, uncertain_band=band)
+    assert [judge(detector, score) for score in (0.29, 0.31)] == ["real", "fake"]
 
 
 def test_a_rate_below_every_calibrated_one_is_refused(calibrated):

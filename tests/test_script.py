@@ -26,8 +26,11 @@ def test_help_shows_an_example(name):
 WRONG = {
     "ablate": (["no.yaml", "--key", "seed", "--values", "1", "--output", "out"], "no.yaml"),
     "audit": (["--data", "no/where/at/all"], "no/where/at/all"),
+    "calibrate": (["--model", "no/where/at/all", "--data", "sample", "--output", "out"], "no/where/at/all"),
     "evaluate": (["--model", "no/where/at/all", "--data", "sample", "--output", "out"], "no/where/at/all"),
+    "leave_one_out": (["no.yaml", "--output", "out"], "no.yaml"),
     "predict": (["--model", "no/where/at/all", "--data", ".", "--output", "out.csv"], "no/where/at/all"),
+    "prepare": (["--data", "no/where/at/all", "--output", "out"], "no/where/at/all"),
     "publish": (["--model", "no/where/at/all", "--repo-id", "a/b", "--dry-run", "out"], "no/where/at/all"),
     "reconstruct": (
         ["--data", "sample", "--autoencoder", "no.safetensors", "no.safetensors", "--output", "out"],

@@ -41,7 +41,8 @@ def detect(
         typer.Option(metavar="DIR", help="Write each picture with its evidence laid over it: red is fake."),
     ] = None,
     max_fpr: Annotated[
-        float | None, typer.Option(help="Call at most this share of real images fake, e.g. 0.05; else: uncertain.")
+        float | None,
+        typer.Option(help="Call at most this share of real images fake, e.g. 0.01. Default: the model's own share."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 16,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps, ... Default: the fastest present.")] = None,
@@ -51,7 +52,8 @@ def detect(
 ) -> None:
     """Tell photographs from AI-generated images.
 
-    The score is P(fake) between 0 and 1. Exit status: 0, every input was judged; 1, some could not be read, and each
+    The score is P(fake) between 0 and 1. The verdict is uncertain where the score lies in the band that the model was
+    calibrated with. Exit status: 0, every input was judged; 1, some could not be read, and each
     has its row with the reason; 2, the call is wrong or the model does not load.
     """
     if as_json and as_csv:

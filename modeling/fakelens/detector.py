@@ -1,10 +1,11 @@
 """Image -> verdict: the one object that the command line, the Space and the evaluation share."""
 
 import os
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,13 @@ from transformers.image_processing_utils import BaseImageProcessor
 import fakelens.models  # noqa: F401  registers our classes, so that they load without code from a repo
 from fakelens.data.decode import DecodedImage, ImageError, decode_image
 from fakelens.errors import UserError
+from fakelens.parallel import worker_count, workers
 
 DEFAULT_MODEL = "runs/demo/model"  # what `make demo` writes
 BATCH_SIZE = 16
+# Pictures that a CPU takes through a network at a time. With more, activations outgrow its caches and what the C
+# library keeps for reuse: at 16, the zoo's networks take nearly twice as long a picture (benchmarks/evaluation.py).
+CPU_BATCH = 4
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
 
 
@@ -27,7 +32,8 @@ class Verdict:
     """What a detector says of one image.
 
     Attributes:
-        verdict: "real", "fake" or "uncertain"; None if the image could not be judged.
+        verdict: "real", "fake", or "uncertain" where the score lies in the detector's uncertain band; None if the
+            image could not be judged.
         score: P(fake) in [0, 1]; None likewise.
         provenance: What the file states of itself (format, size, camera, software); never part of the score.
         notes: What was done to the image before it was judged.
@@ -43,6 +49,9 @@ class Verdict:
 
 class Detector:
     """A model with its processor, callable on images.
+
+    A model that was calibrated has an uncertain band around its decision threshold: below the band an image is real,
+    from its upper end on it is fake. Where two verdicts are wanted, the decision threshold alone divides them.
 
     Args:
         model: Any image classifier with a class named "real".
@@ -64,16 +73,27 @@ class Detector:
                 f"Device {device!r} cannot be used here: {first}. Leave --device out or say cpu."
             ) from None
         self.processor = processor
-        settings = model.config.to_dict()
+        # On an accelerator one batch after the other; on a CPU each thread takes its own through the network.
+        self._turn: AbstractContextManager[Any] = nullcontext() if self.device.type == "cpu" else Lock()
         labels = [str(label) for _, label in sorted(model.config.id2label.items(), key=lambda item: int(item[0]))]
         if "real" not in map(str.lower, labels):
             raise UserError(f"{name} has the classes {', '.join(labels)}; a detector needs one named 'real'.")
         self.real_index = next(i for i, label in enumerate(labels) if label.lower() == "real")
         # What the columns of `probabilities` are: "real", then "fake", or the generators that the model tells apart.
         self.classes = ("real", *labels[: self.real_index], *labels[self.real_index + 1 :])
+        self.read_config()
+
+    def read_config(self) -> None:
+        """Take up what calibration wrote into the model's config; a model that was never calibrated has none of it."""
+        settings = self.model.config.to_dict()
         self.threshold = float(settings.get("decision_threshold", 0.5))
-        # Written by calibration: the share of real images that may be called fake -> the score that keeps to it.
+        # The share of real images that may be called fake -> the score that keeps to it.
         self.fpr_thresholds = {float(p): float(t) for p, t in settings.get("fpr_thresholds", {}).items()}
+        # Real below the first, fake from the second on, uncertain between them; empty where there is no band.
+        low, high = settings.get("uncertain_band") or (self.threshold, self.threshold)
+        self.uncertain_band = (float(low), float(high))
+        # By what the logits are divided: by the model itself, or by the weights of its last layer.
+        self.temperature = float(settings.get("logit_temperature", settings.get("calibrated_temperature", 1.0)))
 
     def scores(self, images: list[Image.Image]) -> np.ndarray:
         """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB pictures of any size."""
@@ -81,22 +101,56 @@ class Detector:
 
     def probabilities(self, images: list[Image.Image]) -> np.ndarray:
         """Return the probability of each of `classes`, of shape `(len(images), classes)`, for pictures of any size."""
+        return self.judge(self.process(images))
+
+    def process(self, images: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
+        """Return what the network takes for RGB pictures of any size, with a first dimension of `len(images)`.
+
+        Most processors make `pixel_values`; an ensemble's makes one such tensor for each member.
+        """
         # One call a picture: processors stack only pictures of equal size.
-        inputs = [self.processor(images=image, return_tensors="pt") for image in images]
-        # Most processors make `pixel_values`; an ensemble's makes one such tensor for each member.
-        return self._forward({name: torch.cat([one[name] for one in inputs]) for name in inputs[0]})
+        return _stack([self.processor(images=image, return_tensors="pt") for image in images])
+
+    def judge(self, inputs: dict[str, torch.Tensor]) -> np.ndarray:
+        """Return the probability of each of `classes`, of shape `(batch_size, classes)`, for what `process` made.
+
+        May be called from several threads.
+        """
+        count = len(next(iter(inputs.values())))
+        step = self.at_once(count)
+        with self._turn:
+            parts = [
+                self._logits({name: tensor[start : start + step] for name, tensor in inputs.items()})
+                for start in range(0, count, step)
+            ]
+        # In float32 a sure network's scores would round to 0 and 1, and the order among them would be lost.
+        probabilities = torch.cat(parts).double().softmax(dim=-1).numpy()
+        real_first = sorted(range(len(self.classes)), key=lambda column: column != self.real_index)
+        return probabilities[:, real_first]
 
     def judge_pixels(self, pixel_values: torch.Tensor) -> np.ndarray:
         """Return P(fake) in [0, 1] for processed pictures of shape `(batch_size, 3, height, width)`."""
-        return p_fake(self._forward({"pixel_values": pixel_values}))
+        return p_fake(self.judge({"pixel_values": pixel_values}))
 
-    def _forward(self, batch: dict[str, torch.Tensor]) -> np.ndarray:
+    def at_once(self, batch_size: int) -> int:
+        """Return how many of `batch_size` pictures best go through the network at a time."""
+        return min(batch_size, CPU_BATCH) if self.device.type == "cpu" else batch_size
+
+    @property
+    def workers(self) -> int:
+        """How many threads should work for this detector at once."""
+        return worker_count(self.device)
+
+    def _logits(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         with torch.inference_mode():
-            logits = self.model(**{name: tensor.to(self.device) for name, tensor in batch.items()}).logits
-        # In float32 a sure network's scores would round to 0 and 1, and the order among them would be lost.
-        probabilities = logits.cpu().double().softmax(dim=-1).numpy()
-        real_first = sorted(range(len(self.classes)), key=lambda column: column != self.real_index)
-        return probabilities[:, real_first]
+            batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
+            if self.device.type == "cpu":
+                # Convolutions are faster on CPUs with channels last, and keep to the order of their input.
+                batch = {
+                    name: t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t
+                    for name, t in batch.items()
+                }
+            return self.model(**batch).logits.cpu()
 
     def __call__(
         self,
@@ -108,8 +162,8 @@ class Detector:
 
         Args:
             images: Paths, bytes of files, or opened pictures.
-            max_fpr: Call at most this share of real images fake, in (0, 1); what lies between that threshold and the
-                model's own is "uncertain". Needs a calibrated model.
+            max_fpr: Call at most this share of real images fake, in (0, 1), instead of the share that the model's
+                own uncertain band keeps to; the band then ends at the threshold for it. Needs a calibrated model.
             batch_size: Pictures per forward pass.
 
         Raises:
@@ -118,11 +172,14 @@ class Detector:
         fake_above = self.fake_threshold(max_fpr)
         items = list(images)
         verdicts: list[Verdict] = []
-        with ThreadPoolExecutor() as pool:
+        step = self.at_once(batch_size)
+        with workers(max(1, min(self.workers, len(items)))) as pool:
             for start in range(0, len(items), batch_size):
                 decoded = list(pool.map(_decode, items[start : start + batch_size]))
                 pictures = [d.image for d in decoded if isinstance(d, DecodedImage)]
-                scores = iter(self.scores(pictures) if pictures else [])
+                inputs = list(pool.map(self.process, ([picture] for picture in pictures)))
+                parts = (_stack(inputs[at : at + step]) for at in range(0, len(inputs), step))
+                scores = (score for part in pool.map(self.judge, parts) for score in p_fake(part))
                 verdicts += [
                     self._verdict(d, float(next(scores)), fake_above)
                     if isinstance(d, DecodedImage)
@@ -134,11 +191,14 @@ class Detector:
     def fake_threshold(self, max_fpr: float | None) -> float:
         """Return the score from which an image is called fake, so that at most `max_fpr` of real images are.
 
+        Args:
+            max_fpr: In (0, 1); None for the upper end of the model's own band.
+
         Raises:
             UserError: If `max_fpr` is out of range, or the model carries no threshold for it.
         """
         if max_fpr is None:
-            return self.threshold
+            return self.uncertain_band[1]
         if not 0 < max_fpr < 1:
             raise UserError(f"A maximum false-positive rate lies between 0 and 1, not {max_fpr}.")
         kept = [p for p in self.fpr_thresholds if p <= max_fpr]
@@ -146,7 +206,7 @@ class Detector:
             has = ", ".join(f"{p:g}" for p in sorted(self.fpr_thresholds)) or "none"
             raise UserError(
                 f"{self.name} was not calibrated for a false-positive rate of {max_fpr:g} (it carries: {has}). "
-                "Ask for one of these, or train it with more real images in its validation split."
+                "Ask for one of these, or calibrate it on more real images (scripts/calibrate.py)."
             )
         return max(self.threshold, self.fpr_thresholds[max(kept)])
 
@@ -161,7 +221,7 @@ class Detector:
         provenance = {key: value for key, value in facts.items() if value}
         if not np.isfinite(score):
             return Verdict(None, None, provenance, image.notes, "the model's score is not a number")
-        word = "fake" if score >= fake_above else "real" if score < self.threshold else "uncertain"
+        word = "fake" if score >= fake_above else "real" if score < self.uncertain_band[0] else "uncertain"
         return Verdict(word, score, provenance, image.notes)
 
 
@@ -245,6 +305,10 @@ def _decode(item: bytes | str | Path | Image.Image) -> DecodedImage | ImageError
         return decode_image(item)
     except ImageError as error:
         return error
+
+
+def _stack(inputs: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    return {name: torch.cat([one[name] for one in inputs]) for name in inputs[0]}
 
 
 def _fastest_device() -> torch.device:

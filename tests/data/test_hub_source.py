@@ -1,9 +1,12 @@
 """A data set on the Hub, streamed over HTTP from a local Hub, by name, config and revision."""
 
 import json
+import re
 import subprocess
 import sys
 
+import datasets
+import numpy as np
 import pytest
 
 from tests.hub_fixture import hub
@@ -13,9 +16,9 @@ PUSH = """
 import sys
 from huggingface_hub import HfApi
 api = HfApi()
-api.create_repo("user/mini", repo_type="dataset")
-api.upload_folder(repo_id="user/mini", repo_type="dataset", folder_path=sys.argv[1])
-api.create_tag("user/mini", repo_type="dataset", tag="v1.0")
+api.create_repo(sys.argv[2], repo_type="dataset")
+api.upload_folder(repo_id=sys.argv[2], repo_type="dataset", folder_path=sys.argv[1])
+api.create_tag(sys.argv[2], repo_type="dataset", tag="v1.0")
 """
 READ = """
 import json, sys
@@ -50,7 +53,7 @@ def server(tmp_path_factory):
     write_tiny_data(folder / "reddit", {"test": 4}, shards=1)
     (folder / "README.md").write_text(CARD)
     with hub() as running:
-        run(running, PUSH, folder)
+        run(running, PUSH, folder, "user/mini")
         yield running
 
 
@@ -78,3 +81,34 @@ def test_configs_splits_and_revisions_are_streamed_by_name(server, spec, split, 
 def test_what_is_not_there_is_one_message(server, spec, split):
     error = run(server, READ, spec, split)["error"]
     assert spec in error and "Check its name" in error and "\n" not in error
+
+
+def test_of_wide_rows_only_the_columns_in_use_are_fetched(server, tmp_path):
+    write_tiny_data(tmp_path, {"train": 16}, shards=1)
+    path = next(tmp_path.glob("*.parquet"))
+    rows = datasets.Dataset.from_parquet(str(path), cache_dir=str(tmp_path / "cache")).to_list()
+    for number, row in enumerate(rows):
+        row["prompt"] = np.random.default_rng(number).bytes(2**20).hex()
+    (tmp_path / "wide").mkdir()
+    datasets.Dataset.from_list(rows).to_parquet(tmp_path / "wide" / path.name)
+    run(server, PUSH, tmp_path / "wide", "user/wide")
+    before = len(server.requests)
+    assert len(run(server, READ, "user/wide", "train")["rows"]) == 16
+    ranges = [re.fullmatch(r"bytes=(\d+)-(\d+)", r.headers.get("range", "")) for r in server.requests[before:]]
+    fetched = sum(int(r[2]) - int(r[1]) + 1 for r in ranges if r)
+    size = (tmp_path / "wide" / path.name).stat().st_size
+    assert 0 < fetched < size / 2
+
+
+def test_a_shard_that_ends_half_way_is_named(server, tmp_path):
+    write_tiny_data(tmp_path, {"train": 16}, shards=2)
+    first, second = sorted(tmp_path.iterdir())
+    second.write_bytes(second.read_bytes()[:-2000])
+    run(server, PUSH, tmp_path, "user/torn")
+    met = run(server, READ, "user/torn", "train")["error"]
+    assert met.startswith("Reading the split 'train' of user/torn: hf://datasets/user/torn@")
+    assert f"/{second.name} is damaged" in met and "\n" not in met
+    first.write_bytes(first.read_bytes()[:-2000])
+    run(server, PUSH, tmp_path, "user/torn-at-once")
+    met = run(server, READ, "user/torn-at-once", "train")["error"]
+    assert f"/{first.name} is not a complete parquet file" in met and "\n" not in met

@@ -1,9 +1,11 @@
 """Content-aligned fakes: pairs that differ by the autoencoder's trace alone, written shard by shard."""
 
+import hashlib
 import io
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,7 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from fakelens.data.autoencoders import Autoencoder, open_autoencoder
-from fakelens.data.reconstruct import Reconstruction, make_pair, write_pairs
+from fakelens.data.reconstruct import Reconstruction, make_pair, original_of, write_pairs
 from fakelens.data.skips import SkipLog
 from fakelens.data.sources import examples, open_source
 from fakelens.data.tiny_autoencoder import tiny_decoder, tiny_encoder
@@ -64,14 +66,16 @@ def test_the_halves_of_a_pair_differ_by_the_autoencoder_alone(reals, tmp_path):
     rows = rows_of(done.shards)
     expected = {"id", "image", "prompt", "label", "model", "type", "release_date", "source", "pair"}
     assert set(rows[0]) == expected and len({row["id"] for row in rows}) == 10
+    folder = Path(reals) / "train" / "real"
+    number_of = {hashlib.sha256((folder / f"{n}.png").read_bytes()).hexdigest()[:16]: n for n in range(5)}
     tables = set()
     for real, fake in zip(rows[::2], rows[1::2], strict=True):
-        assert real["pair"] == fake["pair"] and real["pair"].endswith(".png")
+        assert real["pair"] == fake["pair"] == original_of(real["id"]) == original_of(fake["id"])
         assert (real["label"], real["model"], fake["label"], fake["model"]) == ("real", "real", "fake", "darker")
         one, other = (Image.open(io.BytesIO(half["image"]["bytes"])) for half in (real, fake))
         assert one.size == other.size == (64, 48) and one.quantization == other.quantization
         tables.add(tuple(one.quantization[0]))
-        original = np.asarray(picture(int(real["pair"].split("/")[-1][0])), float)[2:50, 3:67]
+        original = np.asarray(picture(number_of[real["pair"]]), float)[2:50, 3:67]
         assert np.abs(np.asarray(one, float) - original).mean() < 6
         assert np.abs(np.asarray(other, float) - 0.8 * original).mean() < 6
     assert len(tables) == 2
@@ -99,6 +103,7 @@ def test_every_scale_gives_a_pair_of_its_own(reals, tmp_path):
         for row in rows_of(done.shards)
         if "@" in row["pair"]
     }
+    assert len({original_of(row["id"]) for row in rows_of(done.shards)}) == 5 and original_of("0/real/5.png") is None
     assert done.pairs == 10 and set(sizes.values()) == {(56, 40)}
 
 

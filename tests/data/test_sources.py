@@ -1,6 +1,8 @@
 import datasets
+import pyarrow.parquet as pq
 import pytest
 
+from fakelens.data.reading import StreamError
 from fakelens.data.skips import SkipLog
 from fakelens.data.sources import examples, open_source
 from fakelens.errors import UserError
@@ -40,15 +42,86 @@ def read(spec, split):
         ([("train", "REAL"), ("train", "FAKE"), ("test", "REAL")], "train"),  # CIFAKE
         ([("Validation", "Real"), ("Validation", "Fake"), ("Train", "Real")], "validation"),  # OpenForensics faces
         ([("val", "real"), ("val", "fake")], "validation"),
-        ([("", "authentic"), ("", "ai_generated")], "train"),
+        ([("Dataset/Validation", "Real"), ("Dataset/Validation", "Fake"), ("Dataset/Train", "Real")], "validation"),
+        ([("", "authentic"), ("", "ai_generated")], "train"),  # S4, and S3's raw/
+        ([("raw", "real"), ("raw", "fake")], "train"),
+        ([("processed/val", "real"), ("processed/val", "fake"), ("processed/test", "fake")], "validation"),  # S3
+        ([("wild", "real"), ("wild", "fake")], "wild"),
     ],
 )
-def test_class_folders_are_labelled_by_name(tmp_path, names, split):
-    rows, _ = read(write_class_folders(tmp_path, names), split)
-    assert len(rows) == 6
+def test_class_folders_are_labelled_by_name_whatever_lies_between(tmp_path, names, split):
+    write_class_folders(tmp_path, names)
+    for folder in (tmp_path, *(p for p in tmp_path.rglob("*") if p.is_dir())):
+        for junk in ("README.txt", ".DS_Store", "Thumbs.db"):
+            (folder / junk).write_text("no picture")
+    (next(tmp_path.rglob("0.png")).parent / "text.jpg").write_text("no picture either")
+    rows, skips = read(tmp_path, split)
+    assert len(rows) == 6 and skips.counts in ({}, {"not an image": 1})
     for row in rows:
         folder = row.id.lower().split("/")[-2]
         assert row.label == int(folder in ("fake", "ai_generated"))
+
+
+def test_text_under_an_images_name_is_skipped_and_counted(tmp_path):
+    write_class_folders(tmp_path, [("", "real")])
+    (tmp_path / "real" / "text.jpg").write_text("no picture")
+    (tmp_path / "real" / "text.txt").write_text("no picture")
+    rows, skips = read(tmp_path, "test")
+    assert {row.label for row in rows} == {0} and len(rows) == 3  # one class alone can be evaluated
+    assert skips.counts == {"not an image": 1}
+
+
+@pytest.mark.parametrize(
+    ("names", "split", "message"),
+    [
+        ([("raw", "real"), ("processed/train", "fake")], "train", "Name one of them: .*/processed or .*/raw"),
+        (
+            [("train", "real"), ("test", "real")],
+            "validation",
+            "no folder for split.*test, train.*holdout",
+        ),
+        ([("", "real"), ("", "fake")], "validation", "no splits.*training images once more.*holdout"),
+        ([("a/b/train", "real")], "train", "`real/` and `fake/`.*such as `train/`"),
+    ],
+)
+def test_folders_that_do_not_fit_say_what_to_name(tmp_path, names, split, message):
+    with pytest.raises(UserError, match=message):
+        open_source(str(write_class_folders(tmp_path, names)), split)
+
+
+def test_columns_that_are_not_used_are_not_read(tmp_path):
+    """The prompts are made unreadable: who reads them fails."""
+    path = tmp_path / "train.parquet"
+    rows = [{"image": png(n), "prompt": f"{n} " * 5000, "label": "real", "model": "x"} for n in range(6)]
+    datasets.Dataset.from_list(rows).to_parquet(path)
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    prompt = next(c for c in map(group.column, range(group.num_columns)) if c.path_in_schema == "prompt")
+    data = bytearray(path.read_bytes())
+    start = prompt.dictionary_page_offset or prompt.data_page_offset
+    data[start : start + prompt.total_compressed_size] = b"\xff" * prompt.total_compressed_size
+    path.write_bytes(data)
+    with pytest.raises((OSError, ValueError)):
+        pq.read_table(path)
+    assert len(read(tmp_path, "train")[0]) == 6
+
+
+def test_a_shard_that_is_damaged_inside_ends_in_one_line(tmp_path):
+    path = tmp_path / "train.parquet"
+    write_parquet(path, [{"image": png(n), "label": "real"} for n in range(6)])
+    data = bytearray(path.read_bytes())
+    data[4:4000] = b"\xff" * 3996
+    path.write_bytes(data)
+    with pytest.raises(StreamError, match="^Reading the split 'train' of .*") as caught:
+        read(tmp_path, "train")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"), [("openfake", "OpenFake:core"), ("openfake:reddit", "OpenFake:reddit"), ("openfake:v1", "@v1.0")]
+)
+def test_short_names_stand_for_hub_data_sets(name, spec):
+    with pytest.raises(UserError, match=f"Hub data set 'ComplexDataLab/.*{spec}'.* could not be opened"):
+        open_source(name, "test")
 
 
 def test_class_index_of_the_data_set_is_not_trusted(tmp_path):

@@ -100,7 +100,7 @@ def attributor(tmp_path_factory, learned):
     config.id2label, config.label2id = dict(enumerate(labels)), {name: i for i, name in enumerate(labels)}
     one_unit = CustomCNNForImageClassification.from_pretrained(learned).state_dict()
     weight, bias = one_unit.pop("classifier.weight"), one_unit.pop("classifier.bias")
-    shares = torch.tensor([2 / 3, 1 / 3]).log()
+    shares = config.logit_temperature * torch.tensor([2 / 3, 1 / 3]).log()
     model = CustomCNNForImageClassification(config)
     model.load_state_dict(
         one_unit

@@ -3,15 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from fakelens.data.sources import open_source
+from fakelens.data.decode import decode_image
+from fakelens.data.sources import open_source, row_bytes
 from fakelens.detector import load_detector
 from fakelens.ensemble import build_ensemble
 from fakelens.errors import UserError
-from fakelens.evaluation.adversarial import attack_table
+from fakelens.evaluation.adversarial import Attack, attack_table, processed
 from fakelens.evaluation.console import print_summary
+from fakelens.evaluation.curves import draw_attacks
 from fakelens.evaluation.predict import predict
-from fakelens.evaluation.run import evaluate_models
+from fakelens.evaluation.run import Options, evaluate_models
 from fakelens.metrics import detection_metrics
 
 
@@ -37,6 +40,24 @@ def test_strengths_do_not_depend_on_the_others_in_the_list(source, learned):
     detector = load_detector(learned, device="cpu")
     together = attack_table(detector, source, (0.02, 0.05), "pgd")
     assert attack_table(detector, source, (0.05,), "pgd") == together[1:]
+
+
+def test_changed_verdicts_are_counted_against_the_clean_ones(source, learned, tmp_path):
+    """Also where the clean picture is not among the strengths."""
+    detector = load_detector(learned, device="cpu")
+    rows = list(source.stream)
+    clean = processed(detector, [decode_image(row_bytes(row["image"])).image for row in rows])
+    labels = torch.tensor([row["label"] for row in rows])
+    before = detector.judge_pixels(clean) >= detector.threshold
+    after = detector.judge_pixels(Attack(detector, "fgsm")(clean, labels, 0.08)) >= detector.threshold
+    table = attack_table(detector, source, (0.08,), batch_size=7)
+    (row,) = table
+    assert row["flipped"] == (before != after).mean() > 0
+    assert row["reals_became_fake"] == (~before & after)[labels.numpy() == 0].mean()
+    assert row["fakes_became_real"] == (before & ~after)[labels.numpy() == 1].mean()
+    assert attack_table(detector, source, (0.0,))[0]["flipped"] == 0
+    wide = Image.open(draw_attacks({"before": {"fgsm": table}, "after": {"fgsm": table}}, "test", tmp_path))
+    assert wide.width > 1400  # accuracy, AUROC and verdicts changed
 
 
 def test_a_model_of_generators_is_attacked_on_its_verdict(source, learned, attributor):
@@ -77,14 +98,17 @@ def test_a_part_of_a_split_that_starts_with_one_class_has_both(parquet, tiny_mod
     row = attack_table(detector, source, (0.05,), limit=10)[0]
     assert (row["real"], row["fake"]) == (7, 2)
     row = attack_table(detector, source, (0.05,))[0]
-    assert (row["real"], row["fake"]) == (7, 9)
+    assert (row["real"], row["fake"], sum(row["skipped"].values())) == (7, 9, 1)
 
 
 def test_the_report_has_the_table_the_page_and_the_plot(tmp_path, tiny_data, learned, learned_crops):
     models, strengths = [str(learned), str(learned_crops)], [0, 0.05]
     output = tmp_path / "report"
     report = evaluate_models(
-        models, str(tiny_data), output, views=["raw"], device="cpu", attacks=["fgsm", "pgd"], strengths=strengths
+        models,
+        str(tiny_data),
+        output,
+        options=Options(views=["raw"], device="cpu", attacks=["fgsm", "pgd"], strengths=strengths),
     )
     for model in report["models"]:
         tables = model["attacks"]["test"]
@@ -106,7 +130,10 @@ def test_an_ensemble_is_not_attacked_and_all_say_so(tmp_path, tiny_data, learned
     processor.save_pretrained(tmp_path / "ensemble")
     models = [str(tmp_path / "ensemble"), str(learned)]
     report = evaluate_models(
-        models, str(tiny_data), tmp_path / "report", views=["raw"], device="cpu", attacks=["fgsm"], strengths=[0.05]
+        models,
+        str(tiny_data),
+        tmp_path / "report",
+        options=Options(views=["raw"], device="cpu", attacks=["fgsm"], strengths=[0.05]),
     )
     skipped, attacked = report["models"]
     assert "attacks" not in skipped and "members one by one" in skipped["attacks_skipped"]
@@ -115,12 +142,16 @@ def test_an_ensemble_is_not_attacked_and_all_say_so(tmp_path, tiny_data, learned
     said = " ".join(capsys.readouterr().out.split())
     assert "ensemble was not attacked. It is an ensemble" in said and "Under attack" in said
     assert "ensemble was not attacked.** It is an ensemble" in (tmp_path / "report" / "report.md").read_text()
-    report = evaluate_models(models[:1], str(tiny_data), tmp_path / "alone", views=["raw"], attacks=["fgsm"])
+    report = evaluate_models(
+        models[:1], str(tiny_data), tmp_path / "alone", options=Options(["raw"], attacks=["fgsm"])
+    )
     assert "plots/attacks_test.png" not in report["plots"]
 
 
 def test_nobody_asked_for_an_attack(tmp_path, parquet, tiny_model):
-    report = evaluate_models([str(tiny_model)], str(parquet), tmp_path / "report", views=["raw"], device="cpu")
+    report = evaluate_models(
+        [str(tiny_model)], str(parquet), tmp_path / "report", options=Options(["raw"], device="cpu")
+    )
     assert not {"attacks", "attacks_skipped", "attribution"} & report["models"][0].keys()
     assert "nder attack" not in (tmp_path / "report" / "report.md").read_text()
 
@@ -137,7 +168,7 @@ def test_nobody_asked_for_an_attack(tmp_path, parquet, tiny_model):
     ],
 )
 def test_bad_attacks_are_named_before_the_work_begins(tmp_path, parquet, changes, message):
-    arguments = {"models": ["never-loaded"], "data": str(parquet), "output": tmp_path / "report", "attacks": ["fgsm"]}
+    options = Options(**{"attacks": ["fgsm"]} | changes)
     with pytest.raises(UserError, match=message):
-        evaluate_models(**arguments | changes)
+        evaluate_models(["never-loaded"], str(parquet), tmp_path / "report", options=options)
     assert not (tmp_path / "report").exists()

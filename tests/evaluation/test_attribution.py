@@ -12,7 +12,7 @@ from fakelens.evaluation.attribution import UNKNOWN, attribute, likeliest_share,
 from fakelens.evaluation.console import print_summary
 from fakelens.evaluation.plots import draw_attributions
 from fakelens.evaluation.predict import Predictions, predict
-from fakelens.evaluation.run import evaluate_models
+from fakelens.evaluation.run import Options, evaluate_models
 
 CLASSES = ("real", "alpha", "beta")
 
@@ -90,7 +90,7 @@ def test_p_fake_is_one_minus_p_real_wherever_real_stands(tiny_data, attributor, 
 
 def test_the_report_has_answers_matrix_page_and_plot(tmp_path, tiny_data, learned, attributor, capsys):
     output = tmp_path / "report"
-    report = evaluate_models([str(learned), str(attributor)], str(tiny_data), output, device="cpu")
+    report = evaluate_models([str(learned), str(attributor)], str(tiny_data), output, options=Options(device="cpu"))
     two, three = report["models"]
     assert "attribution" not in two
     found = three["attribution"]["test"]["raw"]
@@ -116,16 +116,16 @@ def test_the_threshold_reaches_the_report(tmp_path, tiny_data, attributor):
     """The likeliest generator always has two thirds of P(fake)."""
     arguments = ([str(attributor)], str(tiny_data), tmp_path / "report")
     for unknown_below, named in ((0.66, True), (0.67, False)):
-        report = evaluate_models(*arguments, views=["raw"], device="cpu", unknown_below=unknown_below)
+        report = evaluate_models(*arguments, options=Options(["raw"], device="cpu", unknown_below=unknown_below))
         answers = np.sum(report["models"][0]["attribution"]["test"]["raw"]["confusion"], axis=0)
         assert (answers[1] > 0, answers[3] > 0) == (named, not named)
     with pytest.raises(UserError, match=r"share of P\(fake\)"):
-        evaluate_models(*arguments, unknown_below=1.1)
+        evaluate_models(*arguments, options=Options(unknown_below=1.1))
 
 
 def test_data_without_names_of_generators_say_nothing_of_them(tmp_path, class_folders, attributor):
     output = tmp_path / "report"
-    report = evaluate_models([str(attributor)], str(class_folders), output, views=["raw"], device="cpu")
+    report = evaluate_models([str(attributor)], str(class_folders), output, options=Options(["raw"], device="cpu"))
     assert report["models"][0]["attribution"] == {"test": {"raw": None}}
     assert "tells generators apart, but these data do not name them" in (output / "report.md").read_text()
     assert "plots/attribution_test_raw.png" not in report["plots"]

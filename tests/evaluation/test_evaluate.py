@@ -13,8 +13,8 @@ import torch
 from fakelens.data.sources import open_source
 from fakelens.detector import load_detector
 from fakelens.errors import UserError
-from fakelens.evaluation import report as report_module
-from fakelens.evaluation.run import evaluate_models, find_checkpoints, short_names
+from fakelens.evaluation import folder as folder_module
+from fakelens.evaluation.run import Options, evaluate_models, find_checkpoints, short_names
 from fakelens.metrics import detection_metrics
 from tests.conftest import SCRIPTS
 
@@ -37,7 +37,7 @@ def checkpoints(tmp_path_factory, tiny_model):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory, checkpoints, parquet):
     output = tmp_path_factory.mktemp("out") / "deep" / "report"
-    report = evaluate_models([str(checkpoints)], str(parquet), output, ["test", "wild"], VIEWS, device="cpu")
+    report = evaluate_models([str(checkpoints)], str(parquet), output, ["test", "wild"], Options(VIEWS, device="cpu"))
     return output, report
 
 
@@ -45,7 +45,8 @@ def test_report_json_has_its_schema(written, parquet):
     output, report = written
     assert json.loads((output / "report.json").read_text()) == report
     assert list(report) == [
-        "schema_version", "created", "fakelens_version", "environment", "data", "controls", "models", "plots",
+        "schema_version", "created", "fakelens_version", "environment", "data", "controls", "models", "comparison",
+        "plots",
     ]  # fmt: skip
     assert report["schema_version"] == 2
     assert set(report["environment"]) == {"python", "torch", "transformers", "platform", "device"}
@@ -66,7 +67,7 @@ def test_report_json_has_its_schema(written, parquet):
                 assert set(result["per_source"]) == {"first", "second"}
                 assert result["worst_generator"]["auroc"] <= result["macro_auroc_over_generators"]
     assert sorted(report["plots"]) == sorted(p.relative_to(output).as_posix() for p in output.glob("plots/*.png"))
-    assert len(report["plots"]) == 2 * 2 * 6
+    assert len(report["plots"]) == 2 * (2 * 7 + 1)
     assert "an audit needs 20 of each" in report["data"]["audit"]["test"]["not_audited"]
     assert set(report["controls"]["test"]) == {"always fake", "file format"}
     for model in report["models"]:
@@ -114,7 +115,7 @@ def test_report_md_says_what_matters(written):
 
 
 def test_the_sample_is_labelled_as_what_it_is(tmp_path, sample, tiny_model):
-    report = evaluate_models([str(tiny_model)], "sample", tmp_path / "report", limit=20, device="cpu")
+    report = evaluate_models([str(tiny_model)], "sample", tmp_path / "report", options=Options(limit=20, device="cpu"))
     assert "embedded demonstration sample" in report["data"]["description"]
     assert report["data"]["description"] in (tmp_path / "report" / "report.md").read_text()
     assert report["data"]["splits"]["test"]["rows"] == 20
@@ -123,7 +124,7 @@ def test_the_sample_is_labelled_as_what_it_is(tmp_path, sample, tiny_model):
 def test_one_class_alone(tmp_path, parquet, tiny_model):
     """The first rows are all real: AUROC is undefined, the rest stands."""
     output = tmp_path / "report"
-    report = evaluate_models([str(tiny_model)], str(parquet), output, limit=5, device="cpu")
+    report = evaluate_models([str(tiny_model)], str(parquet), output, options=Options(limit=5, device="cpu"))
     overall = report["models"][0]["results"]["test"]["raw"]["overall"]
     assert overall["auroc"] is None
     assert overall["specificity"] is not None
@@ -133,24 +134,28 @@ def test_one_class_alone(tmp_path, parquet, tiny_model):
 @pytest.mark.parametrize("failing", ["draw_split", "render_markdown"])
 def test_a_failure_while_writing_keeps_the_last_report(tmp_path, parquet, tiny_model, failing, monkeypatch):
     output = tmp_path / "report"
-    arguments = ([str(tiny_model)], str(parquet), output, ["wild"], ["raw"])
-    evaluate_models(*arguments, device="cpu")
+    arguments = ([str(tiny_model)], str(parquet), output, ["wild"], Options(["raw"], device="cpu"))
+    evaluate_models(*arguments)
     before = {p: p.read_bytes() for p in output.rglob("*") if p.is_file()}
 
     def disk_is_full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(report_module, failing, disk_is_full)
+    monkeypatch.setattr(folder_module, failing, disk_is_full)
     with pytest.raises(UserError, match="No space left on device.*unchanged"):
-        evaluate_models(*arguments, device="cpu")
+        evaluate_models(*arguments)
     assert {p: p.read_bytes() for p in output.rglob("*") if p.is_file()} == before
+    # What was scored is kept for the next try, and goes once a report stands.
+    assert {path.name for path in tmp_path.iterdir()} == {"report", "report.partial"}
+    monkeypatch.undo()
+    evaluate_models(*arguments)
     assert list(tmp_path.iterdir()) == [output]
 
 
 def test_a_new_report_replaces_the_last_one_whole(tmp_path, parquet, tiny_model):
     output = tmp_path / "report"
-    evaluate_models([str(tiny_model)], str(parquet), output, ["test"], ["raw", "hard"], device="cpu")
-    report = evaluate_models([str(tiny_model)], str(parquet), output, ["wild"], ["raw"], device="cpu")
+    evaluate_models([str(tiny_model)], str(parquet), output, ["test"], Options(["raw", "hard"], device="cpu"))
+    report = evaluate_models([str(tiny_model)], str(parquet), output, ["wild"], Options(["raw"], device="cpu"))
     assert sorted(p.relative_to(output).as_posix() for p in output.glob("plots/*")) == sorted(report["plots"])
     assert list(tmp_path.iterdir()) == [output]
     assert output.stat().st_mode & 0o777 == tmp_path.joinpath("report", "plots").stat().st_mode & 0o777
@@ -159,7 +164,7 @@ def test_a_new_report_replaces_the_last_one_whole(tmp_path, parquet, tiny_model)
 def test_a_folder_with_other_files_is_never_replaced(tmp_path, parquet, tiny_model):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(UserError, match=r"thesis\.txt"):
-        evaluate_models([str(tiny_model)], str(parquet), tmp_path, device="cpu")
+        evaluate_models([str(tiny_model)], str(parquet), tmp_path, options=Options(device="cpu"))
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
@@ -170,7 +175,7 @@ def test_broken_weights_are_named_and_leave_no_report(tmp_path, parquet, tiny_mo
     detector.model.save_pretrained(tmp_path / "nan")
     detector.processor.save_pretrained(tmp_path / "nan")
     with pytest.raises(UserError, match="nan on split 'wild': 17 of 17 scores are not numbers"):
-        evaluate_models([str(tmp_path / "nan")], str(parquet), tmp_path / "report", ["wild"], device="cpu")
+        evaluate_models([str(tmp_path / "nan")], str(parquet), tmp_path / "report", ["wild"], Options(device="cpu"))
     assert not (tmp_path / "report").exists()
 
 
@@ -226,8 +231,9 @@ def test_strengths_without_an_attack_are_not_passed_over(tmp_path, class_folders
     [
         ({"data": "no-such-data"}, "No data at 'no-such-data'"),
         ({"splits": ["wild", "nowhere"]}, "no parquet file for split 'nowhere'"),
-        ({"views": ["raw", "blurry"]}, "no view 'blurry'"),
-        ({"batch_size": 0}, "must be at least 1"),
+        ({"options": Options(views=["raw", "blurry"])}, "no view 'blurry'"),
+        ({"options": Options(batch_size=0)}, "must be at least 1"),
+        ({"options": Options(robustness_limit=1)}, "at least 2 images"),
     ],
 )
 def test_bad_arguments_are_named_before_the_work_begins(tmp_path, parquet, changes, message):

@@ -31,7 +31,7 @@ def test_two_classes_have_all_plots(tmp_path, count):
     models = [predictions("m" * (i + 1), np.arange(60) % 2) for i in range(count)]
     results = [summarise(model, 0.5)["raw"] for model in models]
     paths = draw_split(models, results, [0.5] * count, "raw", tmp_path)
-    kinds = ("roc", "pr", "generators", "confusion", "histogram", "reliability")
+    kinds = ("roc", "pr", "generators", "confusion", "histogram")
     assert [p.name for p in paths] == [f"{kind}_test_raw.png" for kind in kinds]
     for path in paths:
         pixels = np.asarray(Image.open(path).convert("RGB"))
@@ -43,7 +43,7 @@ def test_two_classes_have_all_plots(tmp_path, count):
 def test_one_class_has_the_plots_that_are_defined(tmp_path, label):
     model = predictions("m", np.full(20, label))
     paths = draw_split([model], [summarise(model, 0.5)["raw"]], [0.5], "raw", tmp_path)
-    assert [p.name.split("_")[0] for p in paths] == ["confusion", "histogram", "reliability"]
+    assert [p.name.split("_")[0] for p in paths] == ["confusion", "histogram"]
 
 
 def test_learning_curves_from_the_trainers_log(tmp_path):

@@ -2,14 +2,19 @@
 
 import numpy as np
 import pytest
-from transformers import pipeline
+import torch
+from timm.models import get_pretrained_cfg
+from transformers import TimmWrapperImageProcessor, pipeline
 
 from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.sources import open_source, row_bytes
 from fakelens.data.views import apply_view
-from fakelens.detector import load_detector
+from fakelens.detector import Detector, load_detector
+from fakelens.ensemble import build_ensemble
 from fakelens.errors import UserError
 from fakelens.evaluation.predict import predict
+from fakelens.zoo import build_detector, build_processor
+from tests.evaluation.conftest import picture
 
 
 class Brightness:
@@ -44,6 +49,65 @@ def test_scores_equal_the_pipelines(data, request, tiny_model):
         expected = [next(a["score"] for a in answer if a["label"] == "fake") for answer in answers]
         np.testing.assert_allclose(found.scores[view], expected, rtol=0, atol=1e-5)
     assert np.unique(found.scores["raw"]).size == len(rows)
+
+
+def network(name, folder, **options):
+    """Save a small network with random weights that are far enough apart, and return its detector."""
+    torch.manual_seed(0)
+    processor = options.pop("processor")
+    model = build_detector(name, **options)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return load_detector(folder, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def detectors(tmp_path_factory):
+    """One for each kind of image processor."""
+    folder = tmp_path_factory.mktemp("kinds")
+    cnn = {"hidden_sizes": [4, 8], "classifier_size": 4}
+    crops = {"do_resize": False, "do_native_crop": True}
+    kinds = {
+        "resized": network("custom_cnn", folder / "a", processor=build_processor("custom_cnn", 32), **cnn),
+        "cropped": network("custom_cnn", folder / "b", processor=build_processor("custom_cnn", 24, **crops), **cnn),
+        "crops": network(
+            "custom_cnn", folder / "c", processor=build_processor("custom_cnn", 24, **crops, crops_per_side=2), **cnn
+        ),
+        "vit": network("timm/test_convnext", folder / "d", processor=build_processor("timm/test_convnext", 32)),
+        "transformer": network("timm/test_vit", folder / "e", processor=build_processor("timm/test_vit")),
+    }
+    # What loads a repo of timm's own.
+    processor = TimmWrapperImageProcessor(get_pretrained_cfg("test_convnext").to_dict(), "test_convnext")
+    kinds["timm"] = Detector(kinds["vit"].model, processor, device="cpu")
+    model, processor = build_ensemble([str(folder / "a"), str(folder / "c"), str(folder / "d")])
+    kinds["ensemble"] = Detector(model.eval(), processor, device="cpu")
+    return kinds
+
+
+@pytest.mark.parametrize("kind", ["resized", "cropped", "crops", "vit", "transformer", "timm", "ensemble"])
+def test_scores_are_those_of_one_picture_after_the_other(detectors, kind, tmp_path):
+    """Pictures of all sizes, one smaller than a crop, in an order in which neighbours differ."""
+    detector = detectors[kind]
+    for number in range(11):
+        folder = tmp_path / "data" / ("real" if number % 2 else "fake")
+        folder.mkdir(parents=True, exist_ok=True)
+        image = picture(number, side=16 + 23 * (number % 4))
+        image.crop((0, 0, image.width, image.height - number)).save(folder / f"{number:02d}.png")
+    source = open_source(str(tmp_path / "data"), "test")
+    found = predict(detector, source, ("raw", "hard"), batch_size=5, partial=tmp_path / "partial")
+    rows = decodable(source)
+    assert found.ids.tolist() == [row["id"] for row, _ in rows]
+    for view in ("raw", "hard"):
+        expected = []
+        for _, image in rows:
+            inputs = detector.processor(images=apply_view(view, image), return_tensors="pt")
+            with torch.no_grad():
+                expected.append(detector.model(**inputs).logits.double().softmax(dim=-1)[0, 1].item())
+        np.testing.assert_allclose(found.scores[view], expected, rtol=0, atol=1e-6)
+        assert np.unique(np.round(found.scores[view], 6)).size > 5
+    verdicts = detector([str(tmp_path / "data" / name) for name in found.ids], batch_size=5)
+    np.testing.assert_allclose([v.score for v in verdicts], found.scores["raw"], rtol=0, atol=1e-6)
+    assert found.model_seconds > 0 and found.seconds > 0
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])

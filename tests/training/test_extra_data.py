@@ -38,7 +38,7 @@ def ids(stream):
 def batches(folders, steps, rank=0, ranks=1, batch_size=6):
     data = opened(folders, extra_share=0.4)
     prepare = Prepare(DetectorImageProcessor(size={"height": 8, "width": 8}), Classes(), SkipLog())
-    stream = TrainingStream(data.train, prepare, 3, 8, data.keep, batch_size, rank, ranks)
+    stream = TrainingStream(data.train, prepare, 3, 8, batch_size=batch_size, rank=rank, ranks=ranks)
     return [batch["pixel_values"] for batch in islice(DataLoader(stream, batch_size), steps)]
 
 

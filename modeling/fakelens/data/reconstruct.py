@@ -9,6 +9,7 @@ compression under the second. A scale below 1 wears it off both halves.
 import io
 import json
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import groupby, islice
@@ -27,12 +28,13 @@ from fakelens.data.autoencoders import Autoencoder
 from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.labels import REAL
 from fakelens.data.skips import SkipLog
-from fakelens.data.sources import Source, row_bytes
+from fakelens.data.sources import Source, content_id, row_bytes
 from fakelens.errors import UserError
 
 MIN_SIDE = 32  # pixels; below, a picture is hardly more than a few latents
 TEXTS = ("id", "prompt", "label", "model", "type", "release_date", "source", "pair")
 FEATURES = datasets.Features(dict.fromkeys(TEXTS, datasets.Value("string")) | {"image": datasets.Image()})
+PAIRED = re.compile(r"([0-9a-f]{16})(?:@[\d.e-]+)?-(?:real|fake)")  # the id of either half, see `_pairs_of`
 SETTINGS_FILE = "reconstruct.json"
 SKIPS_FILE = "skipped.jsonl"
 
@@ -168,6 +170,16 @@ def make_pair(
     return real, Image.fromarray(fake)
 
 
+def original_of(row_id: str) -> str | None:
+    """Return the content id of the image that a pair was made from; None if the row is of no pair.
+
+    Args:
+        row_id: Id of either half, as `write_pairs` wrote it.
+    """
+    match = PAIRED.fullmatch(row_id)
+    return match and match[1]
+
+
 def _pairs_of(
     row: dict[str, Any], autoencoder: Autoencoder, settings: Reconstruction, skips: SkipLog
 ) -> list[dict[str, object]]:
@@ -177,11 +189,13 @@ def _pairs_of(
         skips.add(row["id"], error.reason)
         return []
     rows = []
+    # By content, not by path or number: training must know a pair of an image that it holds out, wherever that lies.
+    original = content_id(row["image"])
     for scale in settings.scales:
-        pair = row["id"] if scale == 1 else f"{row['id']}@{scale:g}"
+        pair = original if scale == 1 else f"{original}@{scale:g}"
         halves = make_pair(picture, autoencoder, settings.rounds, scale, settings.max_side)
         if halves is None:
-            skips.add(pair, "too small to reconstruct")
+            skips.add(f"{row['id']}@{scale:g}", "too small to reconstruct")
             continue
         quality = random.Random(f"{settings.seed}/{pair}").choice(settings.qualities)
         for label, half in zip(("real", "fake"), halves, strict=True):

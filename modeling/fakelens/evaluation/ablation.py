@@ -18,7 +18,7 @@ from fakelens.data.sources import open_source
 from fakelens.errors import UserError
 from fakelens.evaluation.ablation_tables import write_tables
 from fakelens.evaluation.adversarial import STRENGTHS, check_attack
-from fakelens.evaluation.run import evaluate_models
+from fakelens.evaluation.run import Options, evaluate_models
 from fakelens.training.recipe import Recipe, load_recipe
 from fakelens.training.run import train
 
@@ -173,14 +173,18 @@ def _run(ablation: Ablation, recipe: Recipe | UserError, folder: Path) -> dict[s
             [str(model)],
             recipe.data.data,
             folder / "report",
-            splits=[ablation.split],
-            views=["raw"],
-            batch_size=recipe.run.per_device_eval_batch_size,
-            device=str(recipe.run.device),
-            limit=ablation.limit,
-            attacks=ablation.attacks,
-            strengths=ablation.strengths,
-            attack_limit=ablation.attack_limit,
+            [ablation.split],
+            Options(
+                views=["raw"],
+                batch_size=recipe.run.per_device_eval_batch_size,
+                device=str(recipe.run.device),
+                limit=ablation.limit,
+                attacks=ablation.attacks,
+                strengths=ablation.strengths,
+                attack_limit=ablation.attack_limit,
+                audit=False,
+                gallery=0,
+            ),
         )["models"][0]
     except (ValueError, RuntimeError, OSError) as error:  # UserErrors, a memory that is full, a disk that is
         return {"status": "failed", "error": " ".join(str(error).split()) or type(error).__name__}

@@ -4,21 +4,21 @@ Reference system S4's table is FGSM at 0, .02, .05 and .08. The attacker knows t
 processed picture, in pixels of [0, 1]. It tries to change the verdict; which generator is named is not its concern.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections import Counter
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
-from tqdm import tqdm
 
-from fakelens.data.labels import FAKE, REAL
 from fakelens.data.sources import Source
 from fakelens.detector import Detector
 from fakelens.errors import UserError
-from fakelens.evaluation.predict import prepare_ahead
+from fakelens.evaluation.batches import check_images, decoded_batches
+from fakelens.evaluation.robustness import verdict_changes
 from fakelens.metrics import detection_metrics
 from fakelens.training.attacks import Normalisation, fgsm, pgd
 
@@ -48,8 +48,7 @@ def check_attack(methods: Sequence[str], strengths: Sequence[float], images: int
         )
     if not strengths:
         raise UserError("An attack needs at least one strength, such as --eps 0 0.05.")
-    if images is not None and images < 2:
-        raise UserError(f"An attack needs at least 2 images, one of each class: not {images}.")
+    check_images(images)
 
 
 def pixel_space(detector: Detector) -> Normalisation:
@@ -67,6 +66,57 @@ def pixel_space(detector: Detector) -> Normalisation:
             "Attack its members one by one."
         )
     return Normalisation.of(detector.processor)
+
+
+class Attack:
+    """One method against one detector: processed pictures in, processed pictures that are harder to judge out.
+
+    Args:
+        detector: Of one network, which is left as it is.
+        method: "fgsm", or "pgd" (10 steps from a random start).
+
+    Raises:
+        UserError: If there is no such method, or the detector has no pixels to attack.
+    """
+
+    def __init__(self, detector: Detector, method: str):
+        check_attack([method], STRENGTHS)
+        self.method = method
+        self.normalisation = pixel_space(detector)
+        self.verdicts = _Verdicts(detector)
+
+    def __call__(
+        self, pixel_values: torch.Tensor, labels: torch.Tensor, eps: float, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        """Attack a batch.
+
+        Args:
+            pixel_values: Processed pictures of shape `(batch_size, [num_crops,] 3, height, width)`.
+            labels: 0 real, 1 fake, of shape `(batch_size,)`.
+            eps: Largest change of a pixel, in [0, 1]; 0 gives back the pictures themselves.
+            generator: Source of PGD's random start; torch's global one if not given.
+
+        Returns:
+            Pictures of the same shape and dtype.
+        """
+        if eps == 0:
+            return pixel_values
+        pixels = self.normalisation.invert(pixel_values)
+        if self.method == "fgsm":
+            return self.normalisation.apply(fgsm(self.verdicts, pixels, labels, eps, self.normalisation))
+        moved = pgd(self.verdicts, pixels, labels, eps, self.normalisation, generator=generator)
+        return self.normalisation.apply(moved)
+
+
+def processed(detector: Detector, pictures: Sequence[Image.Image]) -> torch.Tensor:
+    """Return what the network sees of RGB pictures, of shape `(len(pictures), [num_crops,] 3, height, width)`.
+
+    Args:
+        detector: Of one network; the result is on its device.
+        pictures: Of any size.
+    """
+    inputs = [detector.processor(images=picture, return_tensors="pt") for picture in pictures]
+    return torch.cat([one["pixel_values"] for one in inputs]).to(detector.device)
 
 
 def attack_table(
@@ -90,48 +140,37 @@ def attack_table(
         images: Of these, attack the first so many, half of them of each class; all if None.
 
     Returns:
-        One mapping a strength: `eps`, and the metrics of `detection_metrics` at the detector's own threshold.
+        One mapping a strength: `eps`, the metrics of `detection_metrics` at the detector's own threshold, what
+        `verdict_changes` finds against the clean pictures, and `skipped`, rows that cannot be decoded, by reason.
 
     Raises:
         UserError: If a strength, the number of images or the method will not do, the detector is an ensemble, or no
             image can be decoded.
     """
     check_attack([method], strengths, images)
-    normalisation, verdicts = pixel_space(detector), _Verdicts(detector)
+    attack = Attack(detector, method)
     # Each strength has its own source of chance, so that its result does not hang on the others in the list.
     chance = {eps: torch.Generator().manual_seed(SEED) for eps in strengths}
     scores: dict[float, list[np.ndarray]] = {eps: [] for eps in strengths}
+    clean_scores: list[np.ndarray] = []
     labels: list[int] = []
-    total = min((n for n in (source.rows, limit, images) if n is not None), default=None)
-    rows = _first_of_each_class(islice(source.stream, limit), images)
-    prepared = prepare_ahead(rows, ("raw",), batch_size)
-    name = f"{method}: {detector.name} on {source.split}"
-    with tqdm(total=total, desc=name, unit="image", disable=None) as progress:
-        while batch := list(islice(prepared, batch_size)):
-            progress.update(len(batch))
-            kept = [item for item in batch if not item.reason]
-            if not kept:
-                continue
-            inputs = [detector.processor(images=item.pictures[0], return_tensors="pt") for item in kept]
-            clean = torch.cat([one["pixel_values"] for one in inputs]).to(detector.device)
-            pixels = normalisation.invert(clean)
-            truth = torch.tensor([item.row["label"] for item in kept], device=detector.device)
-            for eps in scores:
-                if eps == 0:
-                    attacked = clean
-                elif method == "fgsm":
-                    attacked = normalisation.apply(fgsm(verdicts, pixels, truth, eps, normalisation))
-                else:
-                    moved = pgd(verdicts, pixels, truth, eps, normalisation, generator=chance[eps])
-                    attacked = normalisation.apply(moved)
-                scores[eps].append(detector.judge_pixels(attacked))
-            labels += truth.tolist()
-    if not labels:
-        raise UserError(f"No image of {source.spec}, split {source.split!r}, could be attacked: none can be decoded.")
-    return [
-        {"eps": eps} | dict(detection_metrics(np.concatenate(parts), np.array(labels), detector.threshold))
-        for eps, parts in scores.items()
-    ]
+    skipped: Counter[str] = Counter()
+    for batch in decoded_batches(source, skipped, batch_size, limit, images, f"{method}: {detector.name}"):
+        clean = processed(detector, [item.pictures[0] for item in batch])
+        truth = torch.tensor([item.row["label"] for item in batch], device=detector.device)
+        clean_scores.append(detector.judge_pixels(clean))
+        for eps, parts in scores.items():
+            attacked = attack(clean, truth, eps, chance[eps])
+            parts.append(clean_scores[-1] if attacked is clean else detector.judge_pixels(attacked))
+        labels += truth.tolist()
+    before, truths = np.concatenate(clean_scores), np.array(labels)
+    table = []
+    for eps, parts in scores.items():
+        after = np.concatenate(parts)
+        metrics = dict(detection_metrics(after, truths, detector.threshold))
+        changes = verdict_changes(before, after, truths, detector.threshold)
+        table.append({"eps": eps} | metrics | changes | {"skipped": dict(skipped.most_common())})
+    return table
 
 
 class _Verdicts(nn.Module):
@@ -151,17 +190,3 @@ class _Verdicts(nn.Module):
         # network has a gradient of 0 in float32, and the network would pass for robust.
         margin = margin / margin.detach().abs().clamp(min=1)
         return SimpleNamespace(logits=torch.stack([torch.zeros_like(margin), margin], dim=1))
-
-
-def _first_of_each_class(rows: Iterable[dict[str, Any]], count: int | None) -> Iterator[dict[str, Any]]:
-    """Yield `count` rows, half of each class: the start of a split is often one class alone."""
-    if count is None:
-        yield from rows
-        return
-    left = {REAL: (count + 1) // 2, FAKE: count // 2}
-    for row in rows:
-        if left[row["label"]]:
-            left[row["label"]] -= 1
-            yield row
-            if not any(left.values()):
-                return

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from fakelens.evaluation.plots import PANEL, STYLE, line, save
 
 METRICS = {"accuracy": "Accuracy", "auroc": "AUROC"}
+ATTACKED = METRICS | {"flipped": "Verdicts changed (share)"}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 WIDE = 30  # values further apart than this factor stand on a logarithmic axis
 
@@ -18,40 +19,49 @@ Points = Sequence[tuple[float | str, Mapping[str, Any]]]  # what was varied, and
 
 
 def draw_attacks(attacks: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], split: str, folder: Path) -> Path:
-    """Draw what the models' metrics are at each strength of attack, all models in one picture.
+    """Draw the models' metrics and how many verdicts change at each strength of attack, all models in one picture.
+
+    Two checkpoints of one model, before and after adversarial training, make S4's before/after chart.
 
     Args:
         attacks: What `attack_table` returned, by model and method.
         split: The split's name.
         folder: Where to write `attacks_{split}.png`.
     """
-    methods = {method for tables in attacks.values() for method in tables}
+    methods = list(dict.fromkeys(method for tables in attacks.values() for method in tables))
     lines = {}
-    for model, tables in attacks.items():
-        for method, rows in tables.items():
-            lines[f"{model}, {method}" if len(methods) > 1 else model] = [(row["eps"], row) for row in rows]
+    for method in methods:  # all models under one method stand beside each other in the legend
+        for model, tables in attacks.items():
+            name = f"{method.upper()}: {model}" if len(methods) > 1 else model
+            lines[name] = [(row["eps"], row) for row in tables.get(method, [])]
     title = f"{', '.join(sorted(method.upper() for method in methods))} attack, {split}"
-    return draw_curves(lines, title, "eps (largest change of a pixel in [0, 1])", folder / f"attacks_{split}.png")
+    path = folder / f"attacks_{split}.png"
+    return draw_curves(lines, title, "eps (largest change of a pixel in [0, 1])", path, ATTACKED)
 
 
-def draw_curves(lines: Mapping[str, Points], title: str, varied: str, path: Path) -> Path:
-    """Draw accuracy and AUROC side by side.
+def draw_curves(
+    lines: Mapping[str, Points], title: str, varied: str, path: Path, shown: Mapping[str, str] = METRICS
+) -> Path:
+    """Draw metrics side by side.
 
     Args:
         lines: By name; metrics that are None, or points that are not there, are left out.
         title: Of the picture.
         varied: What the horizontal axis is; numbers stand at their place, texts in order, evenly.
         path: The picture's file.
+        shown: The metrics' keys and names.
     """
     values = list(dict.fromkeys(value for points in lines.values() for value, _ in points))
     numbers = [value for value in values if not isinstance(value, str)]
     numeric = len(numbers) == len(values)
     place = {value: value if numeric else number for number, value in enumerate(values)}
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(2 * PANEL + 0.6, PANEL + 0.25 * math.ceil(len(lines) / 2)), layout="constrained")
+        figure = Figure(
+            figsize=(len(shown) * PANEL + 0.6, PANEL + 0.25 * math.ceil(len(lines) / 2)), layout="constrained"
+        )
         figure.suptitle(title, fontsize=10)
-        for number, (key, name) in enumerate(METRICS.items()):
-            axes = figure.add_subplot(1, len(METRICS), number + 1)
+        for number, (key, name) in enumerate(shown.items()):
+            axes = figure.add_subplot(1, len(shown), number + 1)
             axes.set(title=name, xlabel=varied)
             for style, (label, points) in enumerate(lines.items()):
                 drawn = sorted((place[value], row[key]) for value, row in points if row[key] is not None)
@@ -59,7 +69,8 @@ def draw_curves(lines: Mapping[str, Points], title: str, varied: str, path: Path
                 if not numeric:  # nothing lies between two words
                     look["linestyle"] = ""
                 axes.plot([x for x, _ in drawn], [y for _, y in drawn], label=label, **look)
-            axes.axhline(0.5, color="#888888", linewidth=0.8, linestyle=(0, (1, 3)))
+            if key in METRICS:
+                axes.axhline(0.5, color="#888888", linewidth=0.8, linestyle=(0, (1, 3)))
             if not numeric:
                 axes.set_xticks(range(len(values)), [str(value) for value in values], rotation=20, ha="right")
             elif min(numbers, default=0) > 0 and max(numbers) / min(numbers) > WIDE:

@@ -18,7 +18,6 @@ from sklearn import metrics
 
 from fakelens.data.labels import FAKE, REAL
 from fakelens.evaluation.predict import Predictions
-from fakelens.metrics import ECE_BINS, expected_calibration_error, reliability
 
 Scored = Mapping[str, tuple[np.ndarray, np.ndarray]]  # a model's name -> labels, P(fake)
 Panel = Callable[[Axes, np.ndarray, np.ndarray, float], None]  # axes, labels, P(fake), threshold
@@ -93,7 +92,6 @@ def draw_split(
         for kind, heading, draw in (
             ("confusion", "Confusion matrix", _confusion),
             ("histogram", "P(fake) by class", _histogram),
-            ("reliability", "Reliability", _reliability),
         ):
             figures[kind] = _panels(named, marks, draw, f"{heading}, {title}")
         return [save(figure, folder / f"{kind}_{split}_{view}.png") for kind, figure in figures.items()]
@@ -266,17 +264,6 @@ def _histogram(axes: Axes, labels: np.ndarray, scores: np.ndarray, threshold: fl
     axes.axvline(threshold, color="black", linestyle="--", linewidth=1)
     axes.set(xlabel="P(fake); dashed: decision threshold", ylabel="% of the class", xlim=(0, 1))
     axes.legend(fontsize=8)
-
-
-def _reliability(axes: Axes, labels: np.ndarray, scores: np.ndarray, threshold: float) -> None:
-    mean_score, share_of_fakes, count = reliability(scores, labels)
-    axes.plot([0, 1], [0, 1], color="#888888", linewidth=0.8, linestyle=(0, (1, 3)))
-    axes.plot(mean_score, share_of_fakes, color=BLUE, linewidth=1)
-    axes.scatter(mean_score, share_of_fakes, 12 + 160 * count / count.max(), color=BLUE, alpha=0.7, linewidth=0)
-    error = expected_calibration_error(scores, labels)
-    axes.text(0.03, 0.97, f"ECE {error:.3f}, {ECE_BINS} bins\ndot's area: images", va="top", transform=axes.transAxes)
-    axes.set(xlabel="mean P(fake) of a bin", ylabel="share of fakes in it", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    axes.set_box_aspect(1)
 
 
 def _panels(named: Scored, marks: Mapping[str, float], draw: Panel, title: str) -> Figure:

@@ -1,12 +1,17 @@
 """Models + data -> a report: the whole evaluation in order."""
 
+import json
 import re
+import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial as bind
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 
 from fakelens.data.audit import audit_source
 from fakelens.data.sources import Source, open_source
@@ -15,51 +20,88 @@ from fakelens.detector import Detector, load_detector
 from fakelens.errors import UserError
 from fakelens.evaluation.adversarial import STRENGTHS, attack_table, check_attack, pixel_space
 from fakelens.evaluation.attribution import UNKNOWN_BELOW, check_unknown_below
+from fakelens.evaluation.batches import check_images
 from fakelens.evaluation.controls import control_predictions
+from fakelens.evaluation.folder import check_output, write_report
 from fakelens.evaluation.gallery import EACH, build_gallery
-from fakelens.evaluation.predict import predict
-from fakelens.evaluation.report import Evaluation, Judged, check_output, write_report
+from fakelens.evaluation.journal import identity
+from fakelens.evaluation.memo import remembered
+from fakelens.evaluation.panels import attack_panel
+from fakelens.evaluation.predict import Predictions, predict
+from fakelens.evaluation.ranks import Ranks
+from fakelens.evaluation.report import Evaluation, Judged
+from fakelens.evaluation.robustness import robustness_table
+from fakelens.evaluation.scenarios import scenarios
 
 AUDIT_ROWS = 5000  # of a split, at most: enough for a small classifier
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
+@dataclass(frozen=True)
+class Options:
+    """What to find out, and how.
+
+    Attributes:
+        views: Names of views, see `fakelens.data.views`.
+        batch_size: Images per forward pass.
+        device: As torch names devices; the fastest one present if None.
+        limit: Read this many rows from the start of each split; all if None.
+        trust_remote_code: Run a repo's own code for an architecture that is not installed here.
+        attacks: Methods of attack, see `fakelens.evaluation.adversarial`; with them go panels and S2's scenarios.
+        strengths: Of the attacks, each in [0, 1].
+        attack_limit: Attack this many images of each split, half of them of each class; all if None.
+        robustness: Also degrade the images, step by step.
+        robustness_limit: Degrade this many images of each split, half of them of each class; all if None.
+        unknown_below: Where a model tells generators apart, the share of P(fake) that the likeliest must have to be
+            named.
+        audit: Also say what file facts alone would score.
+        gallery: Show so many images of each kind that each model was surest of; 0 for none.
+    """
+
+    views: Sequence[str] = ("raw", "normalised")
+    batch_size: int = 32
+    device: str | None = None
+    limit: int | None = None
+    trust_remote_code: bool = False
+    attacks: Sequence[str] = ()
+    strengths: Sequence[float] = STRENGTHS
+    attack_limit: int | None = None
+    robustness: bool = False
+    robustness_limit: int | None = None
+    unknown_below: float = UNKNOWN_BELOW
+    audit: bool = True
+    gallery: int = EACH
+
+    def check(self) -> None:
+        """Refuse what cannot be done; worth knowing before the work begins.
+
+        Raises:
+            UserError: With the way out.
+        """
+        check_views(list(self.views))
+        if self.batch_size < 1 or (self.limit is not None and self.limit < 1) or self.gallery < 0:
+            raise UserError("The batch size and the limit must be at least 1, the gallery's size at least 0.")
+        if self.attacks:
+            check_attack(self.attacks, self.strengths, self.attack_limit)
+        check_images(self.robustness_limit)
+        check_unknown_below(self.unknown_below)
+
+
 def evaluate_models(
-    models: Sequence[str],
-    data: str,
-    output: Path,
-    splits: Sequence[str] = ("test",),
-    views: Sequence[str] = ("raw", "normalised"),
-    batch_size: int = 32,
-    device: str | None = None,
-    limit: int | None = None,
-    trust_remote_code: bool = False,
-    attacks: Sequence[str] = (),
-    strengths: Sequence[float] = STRENGTHS,
-    attack_limit: int | None = None,
-    unknown_below: float = UNKNOWN_BELOW,
-    audit: bool = True,
-    gallery: int = EACH,
+    models: Sequence[str], data: str, output: Path, splits: Sequence[str] = ("test",), options: Options | None = None
 ) -> dict[str, Any]:
     """Evaluate models on splits of one data source and write the report.
+
+    What is found is kept beside the report's folder, in `{output}.partial`, until the report stands: the same call
+    after a kill goes on where it stopped. Launched as several processes, they share the rows of every split; the first
+    one does the rest and writes the report.
 
     Args:
         models: Folders of models, folders of checkpoints, or Hub repos.
         data: A SOURCE string, see `fakelens.data.sources`.
         output: The report's folder.
         splits: Names of splits.
-        views: Names of views, see `fakelens.data.views`.
-        batch_size: Images per forward pass.
-        device: As torch names devices; the fastest one present if None.
-        limit: Read this many rows from the start of each split; all if None.
-        trust_remote_code: Run a repo's own code for an architecture that is not installed here.
-        attacks: Methods of attack, see `fakelens.evaluation.adversarial`.
-        strengths: Of the attacks, each in [0, 1].
-        attack_limit: Attack this many images of each split, half of them of each class; all if None.
-        unknown_below: Where a model tells generators apart, the share of P(fake) that the likeliest must have to be
-            named.
-        audit: Also say what file facts alone would score.
-        gallery: Show so many images of each kind that each model was surest of; 0 for none.
+        options: What to find out, and how.
 
     Returns:
         The content of report.json.
@@ -68,45 +110,97 @@ def evaluate_models(
         UserError: If a model or the data cannot be read, a model's scores are not numbers, or the report cannot be
             written.
     """
-    check_views(list(views))
+    options = options or Options()
+    options.check()
     check_output(output)
-    if batch_size < 1 or (limit is not None and limit < 1) or gallery < 0:
-        raise UserError("The batch size and the limit must be at least 1, the gallery's size at least 0.")
-    methods = list(dict.fromkeys(attacks))
-    if methods:
-        check_attack(methods, strengths, attack_limit)
-    check_unknown_below(unknown_below)
+    ranks, partial = Ranks.launched(), output.with_name(f"{output.name}.partial")
     sources = [open_source(data, split) for split in dict.fromkeys(splits)]
     paths = [path for model in models for path in find_checkpoints(model)]
-    shown = views[0]
     judged = []
     for path, name in zip(paths, short_names(paths), strict=True):
         # One after the other: a folder of checkpoints need not fit in memory together.
-        detector = load_detector(path, device=device, trust_remote_code=trust_remote_code)
-        predictions = [predict(detector, s, tuple(dict.fromkeys(views)), batch_size, limit, name) for s in sources]
-        attacked, skipped = _attack(detector, sources, methods, strengths, batch_size, limit, attack_limit)
-        judged.append(
-            Judged(
-                name=name,
-                path=path,
-                architecture=type(detector.model).__name__,
-                parameters=sum(p.numel() for p in detector.model.parameters()),
-                threshold=detector.threshold,
-                device=device_name(detector),
-                predictions=tuple(predictions),
-                attacks=attacked,
-                attacks_skipped=skipped,
-                gallery={
-                    s.split: build_gallery(detector, s, p, shown, detector.threshold, gallery)
-                    for s, p in zip(sources, predictions, strict=True)
-                    if gallery
-                },
-            )
+        detector = load_detector(path, device=options.device, trust_remote_code=options.trust_remote_code)
+        views = tuple(dict.fromkeys(options.views))
+        predictions = [
+            predict(detector, s, views, options.batch_size, options.limit, name, partial, ranks) for s in sources
+        ]
+        if ranks.index == 0:
+            judged.append(_judge(detector, path, name, sources, predictions, options, partial))
+    if ranks.index == 0:
+        first = judged[0].predictions
+        controls = {s.split: control_predictions(s, p) for s, p in zip(sources, first, strict=True)}
+        audits = {source.split: _audit(source, options.limit) for source in sources if options.audit}
+        write_report(output, Evaluation(sources, judged, controls, audits, options.unknown_below))
+        shutil.rmtree(partial, ignore_errors=True)
+    if ranks.count > 1:
+        PartialState().wait_for_everyone()
+    return json.loads((output / "report.json").read_text(encoding="utf-8"))
+
+
+def _judge(
+    detector: Detector,
+    path: str,
+    name: str,
+    sources: Sequence[Source],
+    predictions: Sequence[Predictions],
+    options: Options,
+    partial: Path,
+) -> Judged:
+    """Find out all else that was asked of one model."""
+    about, methods = identity(detector), list(dict.fromkeys(options.attacks))
+    batch, limit, strengths = options.batch_size, options.limit, options.strengths
+    attacks_skipped = _cannot_be_attacked(detector) if methods else ""
+    attacked = sources if methods and not attacks_skipped else ()
+
+    def tables(
+        kind: str, splits: Sequence[Source], settings: Sequence[Any], compute: Callable[[Source], Any]
+    ) -> dict[str, Any]:
+        found = {}
+        for source in splits:
+            data = [source.spec, source.split, source.revision, source.rows, limit]
+            key = about | {"kind": kind, "data": data, "settings": settings}
+            found[source.split] = remembered(partial, key, bind(compute, source))
+        return found
+
+    def attack(source: Source) -> dict[str, Any]:
+        few = options.attack_limit
+        return {method: attack_table(detector, source, strengths, method, batch, limit, few) for method in methods}
+
+    def degrade(source: Source) -> dict[str, Any]:
+        few = options.robustness_limit
+        return robustness_table(
+            detector, source, detector.threshold, batch_size=batch, limit=limit, images=few, name=name
         )
-    first = judged[0].predictions
-    controls = {s.split: control_predictions(s, p) for s, p in zip(sources, first, strict=True)}
-    audits = {source.split: _audit(source, limit) for source in sources if audit}
-    return write_report(output, Evaluation(sources, judged, controls, audits, unknown_below))
+
+    def share_attacked(source: Source) -> dict[str, Any]:
+        return scenarios(detector, source, batch_size=batch, limit=limit, images=options.attack_limit)
+
+    return Judged(
+        name=name,
+        path=path,
+        architecture=type(detector.model).__name__,
+        parameters=sum(p.numel() for p in detector.model.parameters()),
+        weights=about["weights"],
+        threshold=detector.threshold,
+        band=detector.uncertain_band,
+        temperature=detector.temperature,
+        device=device_name(detector),
+        predictions=tuple(predictions),
+        unseen=_unseen(path),
+        attacks=tables("attacks", attacked, [methods, list(strengths), options.attack_limit], attack),
+        panels={
+            s.split: {m: attack_panel(detector, s, strengths, method=m, limit=limit) for m in methods}
+            for s in attacked
+        },
+        attacks_skipped=attacks_skipped,
+        scenarios=tables("scenarios", attacked, [options.attack_limit], share_attacked),
+        robustness=tables("robustness", sources if options.robustness else (), [options.robustness_limit], degrade),
+        gallery={
+            s.split: build_gallery(detector, s, p, options.views[0], detector.threshold, options.gallery)
+            for s, p in zip(sources, predictions, strict=True)
+            if options.gallery
+        },
+    )
 
 
 def _audit(source: Source, limit: int | None) -> dict[str, Any]:
@@ -117,28 +211,22 @@ def _audit(source: Source, limit: int | None) -> dict[str, Any]:
         return {"not_audited": str(error)}
 
 
-def _attack(
-    detector: Detector,
-    sources: Sequence[Source],
-    methods: Sequence[str],
-    strengths: Sequence[float],
-    batch_size: int,
-    limit: int | None,
-    images: int | None,
-) -> tuple[dict[str, dict[str, list[dict[str, Any]]]], str]:
-    """Return the tables under attack by split and method, or why there are none."""
-    if not methods:
-        return {}, ""
+def _cannot_be_attacked(detector: Detector) -> str:
+    """Return why a detector cannot be attacked, "" if it can."""
     try:
         pixel_space(detector)
     except UserError as error:
-        return {}, str(error)
-    return {
-        source.split: {
-            method: attack_table(detector, source, strengths, method, batch_size, limit, images) for method in methods
-        }
-        for source in sources
-    }, ""
+        return str(error)
+    return ""
+
+
+def _unseen(path: str) -> tuple[str, ...] | None:
+    """Return the generators that a model's record says it was trained without; None if it has no such record."""
+    record = Path(path) / "run.json"
+    if not record.is_file():
+        return None
+    held_out = json.loads(record.read_text(encoding="utf-8")).get("data", {}).get("held_out")
+    return None if held_out is None else tuple(held_out)
 
 
 def find_checkpoints(model: str) -> list[str]:

@@ -1,80 +1,204 @@
-"""Thresholds on P(fake), fitted on validation scores and stored with the model."""
+"""A trained model's temperature, thresholds and uncertain band, from a split that no result is reported on.
 
-import math
+The model carries them in its config: `logit_temperature` (or, folded into a native class's last layer,
+`calibrated_temperature`), `decision_threshold`, `fpr_thresholds`, `uncertain_band`.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
-from sklearn.metrics import precision_recall_curve
+from PIL import Image
 
 from fakelens.data.decode import decode_image
-from fakelens.data.labels import REAL
+from fakelens.data.labels import FAKE, REAL
 from fakelens.data.skips import SkipLog
 from fakelens.data.sources import row_bytes
-from fakelens.detector import BATCH_SIZE, Detector
-from fakelens.metrics import detection_metrics
+from fakelens.detector import BATCH_SIZE, Detector, p_fake
+from fakelens.errors import UserError
+from fakelens.metrics import detection_metrics, reliability
 from fakelens.training.data import TrainingData
 from fakelens.training.examples import Prepare
+from fakelens.training.temperature import (
+    BOUNDS,
+    apply_temperature,
+    at_temperature,
+    fit_temperature,
+    negative_log_likelihood,
+    separated,
+)
+from fakelens.training.thresholds import MAX_FPR, MAX_MISS, decision_threshold, fpr_thresholds, uncertain_band
 
 METRICS = ("accuracy", "precision", "recall", "f1", "auroc")
-RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 
-def best_f1_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Return the threshold with the best F1 on the precision-recall curve (reference system S2's rule).
+@dataclass(frozen=True)
+class Scored:
+    """What a detector said of labelled pictures.
 
-    Args:
-        scores: P(fake), of shape `(count,)`.
+    Attributes:
+        probabilities: Of the detector's classes, of shape `(count, classes)`, "real" first.
         labels: 0 real, 1 fake, of shape `(count,)`.
+        pictures: The first few of them.
     """
-    precision, recall, thresholds = precision_recall_curve(labels, scores)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return float(thresholds[int(f1[:-1].argmax())])
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    pictures: list[Image.Image]
 
 
-def fpr_thresholds(real_scores: np.ndarray) -> dict[str, float]:
-    """Return, for each rate that the sample is large enough for, the score from which an image may be called fake.
-
-    Split conformal calibration (Vovk et al., 2005): with n real scores, the ceil((n + 1)(1 - rate))-th smallest bounds
-    the false-positive rate on exchangeable photographs by `rate`, for every n. Photographs of another kind than the
-    validation split's are not exchangeable with it, and the bound does not hold for them.
+def calibrate(detector: Detector, data: TrainingData, rule: str, method: str = "temperature") -> dict[str, Any]:
+    """Judge the validation split, calibrate the model on it, and return its metrics there.
 
     Args:
-        real_scores: P(fake) of the validation split's real images, of shape `(count,)`.
-    """
-    scores = np.sort(real_scores)
-    kept = {}
-    for rate in RATES:
-        rank = math.ceil((len(scores) + 1) * (1 - rate))
-        if rank <= len(scores):
-            # A verdict is "fake" from its threshold on, so that the threshold lies just above the score it bounds.
-            kept[str(rate)] = float(np.nextafter(np.float32(scores[rank - 1]), np.float32(2)))
-    return kept
-
-
-def calibrate(detector: Detector, data: TrainingData, rule: str) -> dict[str, float | int | None]:
-    """Score the validation split, write the thresholds into the model's config, and return its metrics there.
-
-    Args:
-        detector: Its model's config gets `decision_threshold` and `fpr_thresholds`.
+        detector: Its model is calibrated in place.
         data: Whose validation split to use.
-        rule: A number for the decision threshold, or "best_f1".
+        rule: For the decision threshold: a number, "best_f1" or "max_fpr:RATE".
+        method: "temperature", or "none" to leave the scores as they are and fit thresholds alone.
 
     Returns:
-        Accuracy, precision, recall and F1 at 0.5, and AUROC, on the validation split.
+        Accuracy, precision, recall and F1 at 0.5, and AUROC, on the validation split; and under `calibration` what
+        `fit` returns.
+
+    Raises:
+        UserError: If scores are not numbers, or there are too few real images for the rule's rate.
     """
-    scores, labels = score_validation(detector, data)
+    judged = judge(detector, _validation_images(data))
+    record = fit(detector, judged, rule, method)
+    metrics = detection_metrics(p_fake(judged.probabilities), judged.labels, 0.5)
+    return {name: metrics[name] for name in METRICS} | {"calibration": record}
+
+
+def fit(
+    detector: Detector,
+    judged: Scored,
+    rule: str,
+    method: str = "temperature",
+    max_fpr: float = MAX_FPR,
+    max_miss: float = MAX_MISS,
+) -> dict[str, Any]:
+    """Fit temperature, then thresholds and band on the calibrated scores, and write them into the model.
+
+    Args:
+        detector: Its model is calibrated in place. One that was calibrated before is calibrated anew: on the same
+            images nothing changes.
+        judged: What the detector said of images that no result will be reported on.
+        rule: For the decision threshold: a number, "best_f1" or "max_fpr:RATE".
+        method: "temperature", or "none" to leave the scores as they are.
+        max_fpr: Share of real images that may be called fake outside the band, in (0, 1).
+        max_miss: Share of fakes that may be called real outside the band, in (0, 1).
+
+    Returns:
+        The record, as JSON takes it: `temperature` (all that the logits are divided by), `count`, `real`, `fake`;
+        `before` and `after`, each `ece`, `brier`, `nll` and `bins`; `rule`, `decision_threshold`, `fpr_thresholds`,
+        `uncertain_band` (None where images are too few for it), `max_fpr`, `max_miss`, and `notes` for a person.
+
+    Raises:
+        UserError: If scores are not numbers, or there are too few real images for the rule's rate.
+    """
+    labels = judged.labels
+    notes: list[str] = []
+    before = measure(judged.probabilities, labels)  # first: it checks the scores
+    probabilities = judged.probabilities
+    if method == "temperature":
+        notes, factor = _apply(detector, judged)
+        probabilities = at_temperature(probabilities, factor)
+    scores = p_fake(probabilities)
     config = detector.model.config
-    config.decision_threshold = best_f1_threshold(scores, labels) if rule == "best_f1" else float(rule)
+    config.decision_threshold = decision_threshold(rule, scores, labels)
     config.fpr_thresholds = fpr_thresholds(scores[labels == REAL])
+    config.uncertain_band = uncertain_band(scores, labels, config.decision_threshold, max_fpr, max_miss)
+    if config.uncertain_band is None:
+        notes.append("too few images of a class for an uncertain band: verdicts are real and fake alone")
+    detector.read_config()
+    return {
+        "temperature": detector.temperature,
+        "count": len(labels),
+        "real": int((labels == REAL).sum()),
+        "fake": int((labels == FAKE).sum()),
+        "before": before,
+        "after": measure(probabilities, labels),
+        "rule": rule,
+        "decision_threshold": config.decision_threshold,
+        "fpr_thresholds": config.fpr_thresholds,
+        "uncertain_band": config.uncertain_band,
+        "max_fpr": max_fpr,
+        "max_miss": max_miss,
+        "notes": notes,
+    }
+
+
+def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Return how well probabilities are calibrated.
+
+    Args:
+        probabilities: Of each class, of shape `(count, classes)`, "real" first.
+        labels: 0 real, 1 fake, of shape `(count,)`.
+
+    Returns:
+        `ece`, `brier`, `nll`, and `bins`: of each bin that holds images its `score` (mean P(fake)), `share` of fakes
+        and `count`.
+
+    Raises:
+        UserError: If there are no images, or scores that are not numbers.
+    """
+    scores = p_fake(probabilities)
     metrics = detection_metrics(scores, labels, 0.5)
-    return {name: metrics[name] for name in METRICS}
+    bins = zip(*(part.tolist() for part in reliability(scores.clip(0, 1), labels)), strict=True)
+    return {
+        "ece": metrics["ece"],
+        "brier": metrics["brier"],
+        "nll": negative_log_likelihood(probabilities, labels),
+        "bins": [{"score": score, "share": share, "count": count} for score, share, count in bins],
+    }
+
+
+def judge(detector: Detector, images: Iterable[tuple[Image.Image, int]]) -> Scored:
+    """Return what a detector says of pictures, a batch in memory at a time.
+
+    Args:
+        detector: The detector.
+        images: Pictures with their labels, 0 real, 1 fake.
+
+    Raises:
+        UserError: If there are none.
+    """
+    waiting, probabilities, labels = iter(images), [], []
+    first: list[Image.Image] = []
+    while batch := list(islice(waiting, BATCH_SIZE)):
+        pictures = [picture for picture, _ in batch]
+        first = first or pictures
+        probabilities.append(detector.probabilities(pictures))
+        labels += [label for _, label in batch]
+    if not labels:
+        raise UserError("There is no image that can be read to calibrate on. Check the data and the split's name.")
+    return Scored(np.concatenate(probabilities), np.array(labels), first)
 
 
 def score_validation(detector: Detector, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
     """Return P(fake) and labels of the validation split, each of shape `(count,)`."""
+    judged = judge(detector, _validation_images(data))
+    return p_fake(judged.probabilities), judged.labels
+
+
+def _validation_images(data: TrainingData) -> Iterator[tuple[Image.Image, int]]:
     rows = data.validation_set(Prepare(None, data.classes, SkipLog())).rows
-    pictures = (decode_image(row_bytes(row["image"])).image for row in rows)
-    scores = []
-    while batch := list(islice(pictures, BATCH_SIZE)):
-        scores.append(detector.scores(batch))
-    return np.concatenate(scores), np.array([row["label"] for row in rows])
+    return ((decode_image(row_bytes(row["image"])).image, row["label"]) for row in rows)
+
+
+def _apply(detector: Detector, judged: Scored) -> tuple[list[str], float]:
+    """Fit and apply the temperature; return what to know of it, and the factor by which it changed."""
+    labels, current = judged.labels, detector.temperature
+    if len(np.unique(labels)) < 2:
+        return ["temperature not fitted: all images are of one class"], 1.0
+    temperature = fit_temperature(judged.probabilities, labels, current)
+    notes = []
+    if separated(judged.probabilities, labels):
+        notes.append("not one image is misjudged: the temperature rests on the number of images alone")
+    if any(np.isclose(temperature, bound, rtol=1e-3) for bound in BOUNDS):
+        notes.append(f"the temperature is at its bound ({temperature:.3g}): the images do not determine it")
+    if not apply_temperature(detector, temperature / current, judged.pictures):
+        return ["temperature not applied: this network has no place for it, nor a last layer to fold it into"], 1.0
+    return notes, temperature / current

@@ -11,8 +11,9 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.labels import FAKE
+from fakelens.data.reading import watched
 from fakelens.data.skips import SkipLog
-from fakelens.data.sources import Source, row_bytes
+from fakelens.data.sources import Source, content_id, row_bytes
 from fakelens.errors import UserError
 
 
@@ -87,26 +88,27 @@ class Prepare:
 class ValidationSet(torch.utils.data.Dataset):
     """A validation split's undecoded rows in memory, decoded as they are read.
 
-    Of known length, so that several processes evaluate every row once.
+    Of known length, so that several processes evaluate every row once. A picture that is there twice counts once: it
+    is one piece of evidence, for a threshold too.
 
     Args:
         source: Where rows come from.
         prepare: What is done to them.
         at_most: Rows kept, drawn by a seeded shuffle where the split has more.
-        keep: `(id, generator) -> bool`; rows it refuses are left out.
 
     Raises:
         UserError: If no row is left, or all are of one class, so that no AUROC is defined.
     """
 
-    def __init__(self, source: Source, prepare: Prepare, at_most: int, keep: Callable[[str, str], bool] | None = None):
-        stream = source.stream if keep is None else source.stream.filter(keep, input_columns=["id", "generator"])
+    def __init__(self, source: Source, prepare: Prepare, at_most: int):
+        stream = source.stream
         if source.rows is None or source.rows > at_most:
             stream = stream.shuffle(seed=0, buffer_size=min(at_most, 1000)).take(at_most)
         self.prepare = prepare
         # Decoded once here, so that a damaged row is left out of the length rather than met half-way.
         readable = Prepare(None, prepare.classes, prepare.skips)
-        self.rows = [row for row in stream if _one(readable, row)["labels"]]
+        rows = (row for row in watched(stream, source) if _one(readable, row)["labels"])
+        self.rows = list({(content_id(row["image"]), row["label"]): row for row in rows}.values())
         self.labels = np.array([row["label"] for row in self.rows])
         if len(set(self.labels.tolist())) < 2:
             kinds = {0: "only real images", 1: "only fake images"}
@@ -128,12 +130,12 @@ def _one(prepare: Prepare, row: dict[str, Any]) -> dict[str, list[Any]]:
     return prepare({key: [value] for key, value in row.items()}, [0])
 
 
-def held_out(row_id: str, share: float, seed: int) -> bool:
-    """Tell whether a row belongs to the held-out share: by a hash of its id, which needs no length and never changes.
+def held_out(content: str, share: float, seed: int) -> bool:
+    """Tell whether an image belongs to the held-out share: by a hash, which needs no length and never changes.
 
     Args:
-        row_id: For images in parquet or on the Hub, the hash of their content.
+        content: The image's `content_id`; of an image that was made from another one, that one's.
         share: In (0, 1).
         seed: Another seed draws another share.
     """
-    return zlib.crc32(f"{seed}/{row_id}".encode()) / 2**32 < share
+    return zlib.crc32(f"{seed}/{content}".encode()) / 2**32 < share

@@ -5,18 +5,23 @@ Its keys are the fields of three dataclasses, read by transformers' HfArgumentPa
 be overridden on the command line: `--learning_rate 1e-4`, and inside phases `--phases.0.steps 10`.
 """
 
-import difflib
-import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
+from fakelens.data import protocols
 from fakelens.errors import UserError
+from fakelens.training.keys import check_keys, read_keys
 from fakelens.training.phases import Phase
+from fakelens.training.thresholds import check_rule
+
+# A single name stands for a list of one.
+LISTS = ("exclude_generators", "only_generators", "generators", "extra_data", "rehearsal")
+# What a trained detector brings itself.
+NETWORK = ("architecture", "pretrained", "weights", "image_size", "model_options", "processor_options", "members")
 
 
 @dataclass
@@ -25,7 +30,13 @@ class ModelArguments:
 
     architecture: str = field(default="custom_cnn", metadata={"help": "A name of the zoo, or timm/NAME."})
     pretrained: bool = field(default=False, metadata={"help": "Start from the architecture's published weights."})
-    weights: str | None = field(default=None, metadata={"help": "Start from this safetensors file or model folder."})
+    weights: str | None = field(
+        default=None, metadata={"help": "Start from this safetensors file: a backbone's weights or a whole network's."}
+    )
+    start_from: str | None = field(
+        default=None,
+        metadata={"help": "Train this detector further (a folder or Hub repo), with its own head and processor."},
+    )
     image_size: int | None = field(default=None, metadata={"help": "Input side in pixels; default: the network's."})
     model_options: dict[str, Any] = field(default_factory=dict, metadata={"help": "Further settings of the network."})
     processor_options: dict[str, Any] = field(
@@ -41,7 +52,13 @@ class ModelArguments:
         default_factory=dict, metadata={"help": "Keys that are set in every member's recipe."}
     )
     decision_threshold: str = field(
-        default="0.5", metadata={"help": "P(fake) from which an image is called fake, or best_f1 on validation data."}
+        default="0.5",
+        metadata={
+            "help": "P(fake) from which an image is called fake, or best_f1 or max_fpr:RATE on validation data."
+        },
+    )
+    calibration: str = field(
+        default="temperature", metadata={"help": "temperature on validation data, or none: thresholds alone."}
     )
 
 
@@ -49,30 +66,61 @@ class ModelArguments:
 class DataArguments:
     """What to train on."""
 
+    # what is read
     data: str = field(default="sample", metadata={"help": "SOURCE: a Hub data set, a folder, or `sample`."})
     train_split: str = field(default="train", metadata={"help": "Split to train on."})
     validation_split: str = field(default="validation", metadata={"help": "Split for thresholds and early stopping."})
     holdout: float | None = field(
         default=None, metadata={"help": "Take this share of the training split for validation instead, by content."}
     )
+    max_validation_rows: int = field(default=5000, metadata={"help": "Validation images kept in memory, at most."})
+    train_rows: int | None = field(default=None, metadata={"help": "Rows an epoch, where the source does not say."})
+    shuffle_buffer: int = field(default=1000, metadata={"help": "Undecoded images held for shuffling."})
+
+    # which generators
+    protocol: str | None = field(
+        default=None,
+        metadata={"help": "openfake: hold its 20 official generators out of all data; names data and splits too."},
+    )
+    exclude_generators: list[str] | None = field(
+        default=None, metadata={"help": "Generators left out of training and validation, in any spelling."}
+    )
+    only_generators: list[str] | None = field(
+        default=None, metadata={"help": "Of the fakes in data use these generators' alone, and as many reals."}
+    )
     classes: str = field(default="verdict", metadata={"help": "verdict (real, fake) or generator (real, each name)."})
     generators: list[str] | None = field(
         default=None, metadata={"help": "With classes: generator, their names; default: all in the training split."}
     )
-    exclude_generators: list[str] | None = field(default=None, metadata={"help": "Generators left out of training."})
-    shuffle_buffer: int = field(default=1000, metadata={"help": "Undecoded images held for shuffling."})
-    max_validation_rows: int = field(default=5000, metadata={"help": "Validation images kept in memory, at most."})
-    train_rows: int | None = field(default=None, metadata={"help": "Rows an epoch, where the source does not say."})
-    augmentation: list[dict[str, Any]] = field(
-        default_factory=list, metadata={"help": "Augmentations of training images, in order."}
-    )
+
+    # what is mixed in
     extra_data: list[str] = field(
         default_factory=list, metadata={"help": "Further SOURCEs mixed into training, such as reconstructed pairs."}
     )
     extra_share: float = field(default=0.2, metadata={"help": "Share of training rows that come from extra_data."})
+    rehearsal: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "With start_from: SOURCEs that it learnt from, to be trained and judged on along with data."
+        },
+    )
+    rehearsal_share: float = field(
+        default=0.5, metadata={"help": "Share of training rows that come from rehearsal; 0 only judges on it."}
+    )
+
+    # what is done to training images
+    augmentation: list[dict[str, Any]] = field(
+        default_factory=list, metadata={"help": "Augmentations of training images, in order."}
+    )
     degradations: list[dict[str, Any]] = field(
         default_factory=list, metadata={"help": "Degradations of training images, in order, after augmentation."}
     )
+
+    @property
+    def excluded(self) -> list[str]:
+        """Generators that are left out of all data, by protocol or by name."""
+        by_protocol = protocols.get(self.protocol).held_out if self.protocol else ()
+        return protocols.unite(by_protocol, self.exclude_generators or ())
 
 
 @dataclass
@@ -144,20 +192,10 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
             is out of range.
     """
     path = Path(path)
-    try:
-        keys = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        raise UserError(
-            f"The recipe {path} cannot be read: {error.strerror}. See recipes/ for those there are."
-        ) from None
-    except yaml.YAMLError as error:
-        raise UserError(f"The recipe {path} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(keys, dict):
-        raise UserError(f"The recipe {path} is not a mapping of keys to values.")
-    for key, value in _pairs(overrides or []):
-        _set(keys, key, value)
+    keys = read_keys(path, overrides or [])
     parser = recipe_parser()
-    _check_keys(keys, [f.name for t in parser.dataclass_types for f in fields(t) if f.init], str(path))
+    check_keys(keys, [f.name for t in parser.dataclass_types for f in fields(t) if f.init], str(path))
+    _complete(keys)
     record = {k: v for k, v in keys.items() if k != "resume"}
     keys = dict(keys)
     keys.setdefault("output_dir", f"runs/{path.stem}")
@@ -173,53 +211,20 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
     return Recipe(path.stem, model, data, run, phases, record, notes)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML whose `1e-3` is a number: YAML 1.1 asks for `1.0e-3` and would read a text."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
-def _pairs(overrides: list[str]) -> list[tuple[str, Any]]:
-    pairs = []
-    rest = list(overrides)
-    while rest:
-        key = rest.pop(0)
-        if not key.startswith("--"):
-            raise UserError(f"{key!r} stands where a --key should. Overrides are written --key value.")
-        key, equals, value = key[2:].partition("=")
-        if not equals:
-            if not rest:
-                raise UserError(f"--{key} has no value. Overrides are written --key value.")
-            value = rest.pop(0)
-        pairs.append((key, yaml.load(value, Loader=_Loader)))
-    return pairs
-
-
-def _set(keys: dict[str, Any], dotted: str, value: Any) -> None:
-    *path, last = dotted.split(".")
-    place: Any = keys
-    try:
-        for step in path:
-            place = place[int(step)] if isinstance(place, list) else place.setdefault(step, {})
-        if isinstance(place, list):
-            place[int(last)] = value
-        else:
-            place[last if path else last.replace("-", "_")] = value
-    except (IndexError, ValueError, AttributeError, TypeError):
-        raise UserError(f"--{dotted} leads nowhere in this recipe.") from None
-
-
-def _check_keys(keys: dict[str, Any], known: list[str], where: str) -> None:
-    for key in keys:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=3)
-            hint = f"Did you mean {' or '.join(near)}?" if near else "See `scripts/train.py --help` for every key."
-            raise UserError(f"{where}: unknown key {key!r}. {hint}")
+def _complete(keys: dict[str, Any]) -> None:
+    """Fill in what a key of the recipe stands for, and refuse what does not go with it."""
+    for key in LISTS:
+        if isinstance(keys.get(key), str):
+            keys[key] = [keys[key]]
+    if keys.get("protocol") is not None:
+        protocol = protocols.get(keys["protocol"])
+        for key in ("data", "train_split", "validation_split"):
+            keys.setdefault(key, getattr(protocol, key))
+    if keys.get("start_from") is not None:
+        if given := [key for key in NETWORK if keys.get(key)]:
+            raise UserError(f"start_from brings its own network and processor: leave {given[0]} out.")
+    elif keys.get("rehearsal"):
+        raise UserError("rehearsal needs start_from, the detector that learnt from it.")
 
 
 def _fit_to_machine(keys: dict[str, Any]) -> list[str]:
@@ -244,13 +249,17 @@ def _check_values(model: ModelArguments, data: DataArguments) -> None:
         raise UserError(f"holdout is {data.holdout}; it is a share between 0 and 1.")
     if not 0 < data.extra_share < 1:
         raise UserError(f"extra_share is {data.extra_share}; it is a share between 0 and 1.")
+    if not 0 <= data.rehearsal_share < 1:
+        raise UserError(f"rehearsal_share is {data.rehearsal_share}; it is a share from 0 to below 1.")
+    if data.extra_data and data.rehearsal and data.extra_share + data.rehearsal_share >= 1:
+        raise UserError("extra_share and rehearsal_share add up to 1 or more: nothing is left for data.")
+    if data.only_generators is not None and not data.only_generators:
+        raise UserError("only_generators names none. Leave it out, or name at least one.")
+    if out := [name for name in data.only_generators or () if protocols.among(name, data.excluded)]:
+        raise UserError(f"only_generators names {out[0]}, which protocol or exclude_generators leaves out.")
     if data.shuffle_buffer < 1 or data.max_validation_rows < 1:
         raise UserError("shuffle_buffer and max_validation_rows must be at least 1.")
     model.decision_threshold = str(model.decision_threshold)
-    if model.decision_threshold != "best_f1":
-        try:
-            inside = 0 <= float(model.decision_threshold) <= 1
-        except ValueError:
-            inside = False
-        if not inside:
-            raise UserError(f"decision_threshold is {model.decision_threshold!r}; it is in [0, 1], or best_f1.")
+    check_rule(model.decision_threshold)
+    if model.calibration not in ("temperature", "none"):
+        raise UserError(f"calibration is {model.calibration!r}; it is temperature or none.")

@@ -6,6 +6,7 @@ A run's folder:
     members/       an ensemble's members, each a run's folder
     metrics.csv    a row an evaluation
     run.json       recipe, environment, data, seed, steps, duration
+    continual.*    where there is rehearsal: old and new data, before and after (json, md)
     skipped.jsonl  rows that could not be used, and why
 """
 
@@ -21,10 +22,12 @@ from fakelens.data.skips import SkipLog
 from fakelens.detector import Detector
 from fakelens.errors import UserError
 from fakelens.training.calibration import calibrate
+from fakelens.training.continual import compare, write_comparison
 from fakelens.training.data import open_training_data
 from fakelens.training.ensemble import join_members
 from fakelens.training.recipe import Recipe
 from fakelens.training.record import environment, now, write_json
+from fakelens.training.start import never_seen
 from fakelens.training.walk import walk_phases
 
 
@@ -47,7 +50,7 @@ def train(recipe: Recipe) -> Path:
         return out / "model"
     started, clock = now(), time.monotonic()
     set_seed(recipe.run.seed)
-    data = open_training_data(recipe.data, recipe.run.seed)
+    data = open_training_data(recipe.data, recipe.run.seed, never_seen(recipe.model))
     if recipe.run.process_index == 0:
         write_json(out / "recipe.json", _plain(recipe.keys))
     skips = SkipLog(out / "skipped.jsonl")
@@ -55,7 +58,8 @@ def train(recipe: Recipe) -> Path:
     result = join_members(recipe, out, data, train) if joined else walk_phases(recipe, out, data, skips)
     if recipe.run.process_index == 0:
         detector = Detector(result.model, result.processor, recipe.name, str(recipe.run.device))
-        validation = calibrate(detector, data, recipe.model.decision_threshold)
+        validation = calibrate(detector, data, recipe.model.decision_threshold, recipe.model.calibration)
+        calibration = validation.pop("calibration")
         record = {
             "name": recipe.name,
             "recipe": recipe.keys,
@@ -68,9 +72,13 @@ def train(recipe: Recipe) -> Path:
             "license": recipe.run.license,
             "parameters": result.model.num_parameters(),
             "validation": validation,
+            "calibration": calibration,
             "notes": recipe.notes,
             **result.facts,
         }
+        if recipe.model.start_from and data.apart:
+            record["continual"] = compare(recipe.model.start_from, detector, data)
+            write_comparison(record["continual"], out)
         result.model.requires_grad_(True)
         result.model.save_pretrained(out / "model")
         result.processor.save_pretrained(out / "model")

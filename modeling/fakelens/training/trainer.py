@@ -1,17 +1,27 @@
-"""The Trainer of one phase: transformers' own, with attacks on training batches and a stop at a diverged loss."""
+"""The Trainer of one phase: transformers' own, with attacks on training batches, and stops that lose nothing."""
 
+import copy
+import logging
+import shutil
 import zlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import Trainer
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput
 
+from fakelens.data.reading import StreamError
 from fakelens.errors import UserError
 from fakelens.training.attacks import AdversarialMix, Normalisation
 from fakelens.training.freezing import hold_frozen_statistics
+from fakelens.training.progress import Progress, checkpoints, is_whole, load_progress
 from fakelens.training.stream import TrainingStream
+
+logger = logging.getLogger(__name__)
 
 
 class DetectorTrainer(Trainer):
@@ -30,6 +40,78 @@ class DetectorTrainer(Trainer):
         self.adversarial = adversarial
         self._attacked_step, self._batch_of_step = -1, 0
         self.normalisation = Normalisation.of(self.processing_class) if adversarial else None
+        self._workers = max(1, self.args.dataloader_num_workers)
+        self._progress = Progress(self.args.world_size, self._workers)
+        self._saved_step = 0
+
+    def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> TrainOutput:
+        """Train as transformers does. A checkpoint that a kill cut short is removed, and the one before it taken."""
+        checkpoint = None
+        if resume_from_checkpoint is not None:
+            found = checkpoints(Path(self.args.output_dir))
+            checkpoint = next(filter(is_whole, [Path(resume_from_checkpoint), *reversed(found)]), None)
+            self.accelerator.wait_for_everyone()  # all have looked before the first one removes
+            for path in found if self.is_world_process_zero() else ():
+                if not is_whole(path):
+                    shutil.rmtree(path)
+        self._saved_step = 0 if checkpoint is None else int(checkpoint.name.split("-")[-1])
+        if isinstance(self.train_dataset, TrainingStream):
+            self._set_out(self.train_dataset, checkpoint)
+        return super().train(resume_from_checkpoint=checkpoint and str(checkpoint), **kwargs)
+
+    def _set_out(self, stream: TrainingStream, checkpoint: Path | None) -> None:
+        """Begin to count what is taken from the stream, from where the checkpoint's run stood."""
+        self._progress = Progress.at_start(self.args.world_size, self._workers)
+        if checkpoint is not None:
+            done = load_progress(checkpoint, self.args.process_index)
+            if done is None or (done.processes, done.workers) != (self.args.world_size, self._workers):
+                logger.warning("This run went on with another number of processes: the order of its images is new.")
+                self._progress.places = None
+            else:
+                self._progress, stream.done = done, copy.deepcopy(done)
+        if self.is_world_process_zero() and (cost := stream.cost(self._workers)):
+            logger.warning(cost)
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
+    ) -> tuple[list[Any], torch.Tensor | int | None]:
+        """Take batches as transformers does. If a process gets none, all save the last step and stop."""
+        if not isinstance(self.train_dataset, TrainingStream):
+            return super().get_batch_samples(epoch_iterator, num_batches, device)
+        batches, items, error = [], None, None
+        try:
+            batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        except UserError as caught:
+            error = caught
+        # One process cannot save or stop alone: the others would wait for it in the next step.
+        failed = self.accelerator.reduce(torch.tensor(float(error is not None), device=device))
+        if failed.item():
+            raise self._stopped(error)
+        for batch in batches:
+            self._progress.take(batch)
+        return batches, items
+
+    def _stopped(self, error: UserError | None) -> UserError:
+        """Save the last complete step, and return what to raise."""
+        step = self.state.global_step
+        if step > self._saved_step:
+            self._save_checkpoint(self.model, trial=None)
+        if error is None:
+            return StreamError("Stopped with another process, whose training data gave out.")
+        # A loader worker's error comes with its traceback, the message last.
+        kind = type(error)
+        message = str(error).strip().splitlines()[-1].removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
+        if not isinstance(error, StreamError):
+            return UserError(message)
+        kept = f"Step {step} is saved in {self.args.output_dir}. " if step else ""
+        return StreamError(f"{message} {kept}Go on with --resume true once that is mended.")
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Save as transformers does, and in the end how far the stream has been read."""
+        super()._save_checkpoint(model, trial)
+        step = self.state.global_step
+        self._progress.save(Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{step}", self.args.process_index)
+        self._saved_step = step
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None

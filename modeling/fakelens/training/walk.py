@@ -23,8 +23,8 @@ from fakelens.training.freezing import set_trainable
 from fakelens.training.phases import MONITORS, Phase
 from fakelens.training.recipe import Recipe, RunArguments
 from fakelens.training.record import EpochRecord, write_json
+from fakelens.training.start import first_model
 from fakelens.training.trainer import DetectorTrainer
-from fakelens.zoo import build_detector, build_processor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,14 +51,7 @@ def walk_phases(recipe: Recipe, out: Path, data: TrainingData, skips: SkipLog) -
         data: The recipe's data, opened.
         skips: Where skipped rows are counted.
     """
-    model = build_detector(
-        recipe.model.architecture,
-        pretrained=recipe.model.pretrained,
-        weights=recipe.model.weights,
-        labels=data.classes.labels,
-        **recipe.model.model_options,
-    )
-    processor = build_processor(recipe.model.architecture, recipe.model.image_size, **recipe.model.processor_options)
+    model, processor = first_model(recipe.model, data.classes.labels)
     augmentation = Augmentation.from_list(recipe.data.augmentation)
     augment = InTurn((augmentation, Degradations.from_list(recipe.data.degradations)))
     prepare = Prepare(processor, data.classes, skips, augment, recipe.run.seed)

@@ -1,0 +1,94 @@
+"""A recipe's file and the words of a command line -> a mapping of keys to values, not yet understood."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fakelens.errors import UserError
+
+
+def read_keys(path: Path, overrides: list[str]) -> dict[str, Any]:
+    """Read a recipe's file and apply overrides.
+
+    Args:
+        path: The YAML file.
+        overrides: `["--key", "value", ...]`; values are read as YAML, a dotted key reaches into lists and mappings.
+
+    Raises:
+        UserError: If the file is missing or no YAML mapping, or an override leads nowhere.
+    """
+    try:
+        keys = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise UserError(
+            f"The recipe {path} cannot be read: {error.strerror}. See recipes/ for those there are."
+        ) from None
+    except yaml.YAMLError as error:
+        raise UserError(f"The recipe {path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(keys, dict):
+        raise UserError(f"The recipe {path} is not a mapping of keys to values.")
+    for key, value in _pairs(overrides):
+        _set(keys, key, value)
+    return keys
+
+
+def check_keys(keys: dict[str, Any], known: list[str], where: str) -> None:
+    """Refuse a key that there is not, and suggest the nearest.
+
+    Args:
+        keys: The recipe's.
+        known: Every key that a recipe may have.
+        where: How to name the recipe.
+
+    Raises:
+        UserError: If there is one.
+    """
+    for key in keys:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=3)
+            hint = f"Did you mean {' or '.join(near)}?" if near else "See `scripts/train.py --help` for every key."
+            raise UserError(f"{where}: unknown key {key!r}. {hint}")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose `1e-3` is a number: YAML 1.1 asks for `1.0e-3` and would read a text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def _pairs(overrides: list[str]) -> list[tuple[str, Any]]:
+    pairs = []
+    rest = list(overrides)
+    while rest:
+        key = rest.pop(0)
+        if not key.startswith("--"):
+            raise UserError(f"{key!r} stands where a --key should. Overrides are written --key value.")
+        key, equals, value = key[2:].partition("=")
+        if not equals:
+            if not rest:
+                raise UserError(f"--{key} has no value. Overrides are written --key value.")
+            value = rest.pop(0)
+        pairs.append((key, yaml.load(value, Loader=_Loader)))
+    return pairs
+
+
+def _set(keys: dict[str, Any], dotted: str, value: Any) -> None:
+    *path, last = dotted.split(".")
+    place: Any = keys
+    try:
+        for step in path:
+            place = place[int(step)] if isinstance(place, list) else place.setdefault(step, {})
+        if isinstance(place, list):
+            place[int(last)] = value
+        else:
+            place[last if path else last.replace("-", "_")] = value
+    except (IndexError, ValueError, AttributeError, TypeError):
+        raise UserError(f"--{dotted} leads nowhere in this recipe.") from None

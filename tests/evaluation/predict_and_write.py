@@ -1,0 +1,44 @@
+"""A process that scores a split, alone or as one of several: writes what it was given back and may be killed."""
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fakelens.data.sources import open_source
+from fakelens.detector import Detector, load_detector
+from fakelens.evaluation.predict import predict
+from fakelens.evaluation.ranks import Ranks
+
+CASES = {"dealt": {}, "limited": {"limit": 14}, "by_files": {}}
+
+
+def case(name, data):
+    """Return a case's source, by files as from the Hub, and its arguments."""
+    source = open_source(data, "test")
+    return replace(source, revision="pinned") if name == "by_files" else source, CASES[name]
+
+
+def slow(self, inputs, judge=Detector.judge):
+    time.sleep(0.3)
+    return judge(self, inputs)
+
+
+if __name__ == "__main__":
+    what, model, data, folder = sys.argv[1:]
+    detector = load_detector(model, device="cpu")
+    if what == "slowly":
+        Detector.judge = slow
+        predict(detector, open_source(data, "test"), ("raw", "hard"), partial=Path(folder))
+    else:
+        ranks = Ranks.launched()
+        for name in CASES:
+            source, arguments = case(name, data)
+            own = Path(folder) / name
+            found = predict(detector, source, ("raw", "hard"), partial=own / "partial", ranks=ranks, **arguments)
+            columns = {"ids": found.ids, "labels": found.labels, "generators": found.generators}
+            scores = {f"score_{view}": values for view, values in found.scores.items()}
+            facts = {"rows": found.rows, "processes": ranks.count}
+            np.savez(own / f"{ranks.index}.npz", **columns, **scores, **facts)
