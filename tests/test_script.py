@@ -1,6 +1,7 @@
 """Every script answers `--help` with an example, and shows what a user can put right in one line."""
 
 import os
+import runpy
 import subprocess
 import sys
 
@@ -11,16 +12,26 @@ from tests.conftest import SCRIPTS
 NAMES = sorted(path.stem for path in SCRIPTS.glob("*.py") if path.stem != "demo")
 
 
-def run(name, *arguments):
-    environment = os.environ | {"COLUMNS": "200"}
-    command = [sys.executable, SCRIPTS / f"{name}.py", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a script as `__main__` in this process: a dozen interpreters would each import torch and transformers."""
+
+    def run_script(name, *arguments):
+        monkeypatch.setattr(sys, "argv", [str(SCRIPTS / f"{name}.py"), *arguments])
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as stopped:
+            runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
+        said = capsys.readouterr()
+        return stopped.value.code or 0, said.out, said.err
+
+    return run_script
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_help_shows_an_example(name):
-    done = run(name, "--help")
-    assert done.returncode == 0 and f"python scripts/{name}.py " in done.stdout
+def test_help_shows_an_example(run, name):
+    code, out, _ = run(name, "--help")
+    assert code == 0 and f"python scripts/{name}.py " in out
 
 
 WRONG = {
@@ -42,10 +53,18 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_a_user_can_put_right_is_one_line_and_exit_status_2(name, tmp_path, monkeypatch):
+def test_what_a_user_can_put_right_is_one_line_and_exit_status_2(run, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments, words = WRONG[name]
-    done = run(name, *arguments)
-    assert done.returncode == 2
-    assert done.stderr.strip().splitlines()[-1].startswith(name) and words in done.stderr
-    assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
+    code, _, err = run(name, *arguments)
+    assert code == 2
+    assert err.strip().splitlines()[-1].startswith(name) and words in err
+    assert "Traceback" not in err and not list(tmp_path.iterdir())
+
+
+def test_a_process_of_its_own_finds_the_libraries_and_not_the_scripts_beside_it(tmp_path):
+    # `scripts/evaluate.py` has the name of a library that training and evaluation import.
+    arguments, words = WRONG["evaluate"]
+    command = [sys.executable, SCRIPTS / "evaluate.py", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"COLUMNS": "200"})
+    assert done.returncode == 2 and words in done.stderr.strip().splitlines()[-1]

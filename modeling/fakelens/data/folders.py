@@ -53,7 +53,9 @@ def open_folders(folder: Path, spec: str, split: str, description: str) -> Sourc
     rows: dict[str, list[Any]] = {name: [] for name in FEATURES}
     for class_folder in (p for root in roots for p in _folders(root)):
         label = find_label(class_folder.name)
-        for path in _images(class_folder) if label is not None else ():
+        if label is None:
+            continue
+        for path in _images(class_folder):
             rows["id"].append(path.relative_to(folder).as_posix())
             rows["image"].append({"bytes": None, "path": str(path)})
             rows["label"].append(label)

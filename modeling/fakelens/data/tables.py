@@ -74,7 +74,8 @@ def open_shards(folder: Path, spec: str, split: str, description: str) -> Source
     if not shards:
         names = sorted({p.relative_to(folder).as_posix() for p in folder.rglob("*.parquet")})
         raise UserError(f"{spec} has no parquet file for split {split!r}. It holds: {', '.join(names[:8])}")
-    rows, names = 0, None
+    rows = 0
+    names: list[str] = []
     for shard in shards:
         try:
             file = pq.ParquetFile(shard)
