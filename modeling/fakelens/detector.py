@@ -22,7 +22,7 @@ from fakelens.parallel import worker_count, workers
 DEFAULT_MODEL = "runs/demo/model"  # what `make demo` writes
 BATCH_SIZE = 16
 # Pictures that a CPU takes through a network at a time. With more, activations outgrow its caches and what the C
-# library keeps for reuse: at 16, the zoo's networks take nearly twice as long a picture (benchmarks/evaluation.py).
+# library keeps for reuse, and every picture takes longer.
 CPU_BATCH = 4
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
 

@@ -14,6 +14,19 @@ AUDIT = {
     },
 }  # fmt: skip
 
+BAND = {
+    "low": 0.3, "high": 0.8, "coverage": 0.71717, "error": 0.05151, "error_without_band": 0.15151,
+    "false_positive_rate": 0.03131, "miss_rate": 0.04141,
+}  # fmt: skip
+ROBUSTNESS = {
+    "clean": {"count": 400, "auroc": 0.91919, "accuracy": 0.81818},
+    "verdict_stability": 0.87878,
+    "unstable_images": 0.34343,
+    "steps": [
+        {"protocol": "jpeg 50", "auroc": 0.85858, "auroc_drop": 0.06061, "accuracy": 0.77777, "flipped": 0.1212}
+    ],
+}
+
 
 def numbers(auroc=0.912345678, **changes):
     """Metrics of a view; every value differs, so that a swapped column is seen."""
@@ -22,6 +35,7 @@ def numbers(auroc=0.912345678, **changes):
         "f1": 0.74444, "specificity": 0.65555, "auroc": auroc, "average_precision": 0.86666, "tpr_at_5_fpr": 0.27777,
         "tpr_at_1_fpr": 0.08888, "ece": 0.18888, "brier": 0.19999, "true_negatives": 1061, "false_positives": 39,
         "false_negatives": 67, "true_positives": 933, "misclassified": 106,
+        "intervals": {"auroc": None if auroc is None else [auroc - 0.01, auroc + 0.02]},
     } | changes  # fmt: skip
 
 
@@ -61,7 +75,13 @@ def entry(model: Path, **changes):
         "parameters": 12345,
         "decision_threshold": 0.5,
         "images_per_second": 55.5,
+        "temperature": 1.75,
+        "unseen_generators": ["SD 3.5"],
         "results": {"test": {"raw": view(), "normalised": view(0.612345678)}},
+        "coverage": {"test": {name: {"band": BAND} for name in ("raw", "normalised")}},
+        "reliability": {
+            "test": {name: {"before": {"ece": 0.28281}, "after": {"ece": 0.18181}} for name in ("raw", "normalised")}
+        },
     } | changes
 
 

@@ -9,7 +9,7 @@ from fakelens.hub.card import render_card
 from fakelens.hub.checkpoint import read_checkpoint
 from fakelens.hub.report import METRICS, read_report
 from fakelens.hub.results import eval_result_files
-from tests.hub.records import OPENFAKE, entry, numbers, view, write_report, write_run
+from tests.hub.records import BAND, OPENFAKE, ROBUSTNESS, entry, numbers, view, write_report, write_run
 from tests.local_hub.metadata import metadata_errors
 
 SECTIONS = [
@@ -22,6 +22,8 @@ SECTIONS = [
     "How to reproduce it",
     "Citation",
 ]
+
+BOTH = ("raw", "normalised")
 
 
 @pytest.fixture
@@ -64,16 +66,36 @@ def test_tables_hold_the_reports_numbers(render):
     table = rows(section(card, "Evaluation"))
     for key, title in METRICS.items():
         raw, normalised = view()["overall"][key], view(0.612345678)["overall"][key]
-        assert table[title] == [f"{raw:.4f}", f"{normalised:.4f}"], title
+        interval = [" (0.902 to 0.932)", " (0.602 to 0.632)"] if key == "auroc" else ["", ""]
+        assert table[title] == [f"{raw:.4f}{interval[0]}", f"{normalised:.4f}{interval[1]}"], title
     assert table["Real images called fake"] == ["39 of 1,100"] * 2
     assert table["Fake images called real"] == ["67 of 1,000"] * 2
-    assert table["sd-3.5"] == ["600", "0.5111", "0.4111", "0.5111", "0.4111"]
+    auroc = "0.5111 (0.501 to 0.531)"
+    assert table["sd-3.5, held out of training"] == ["600", auroc, "0.4111", auroc, "0.4111"]
     assert table["flux\\|dev"] == ["400", "undefined", "0.9333", "undefined", "0.9333"]
     assert "Shortcut gap (AUROC raw minus normalised): +0.3000." in card
     assert "| ![roc of test, raw](plots/roc_test_raw.png) |" in card
     assert "2,100 of 2,101 images were judged" in card
     assert "Skipped: 1, damaged image." in card
     assert "39 of 1,100 real images were called fake" in section(card, "Limits and misuse")
+
+
+def test_what_is_uncertain_calibrated_and_robust_is_told(render, model):
+    evaluation = section(render(models=[entry(model, robustness={"test": ROBUSTNESS})]), "Evaluation")
+    table = rows(evaluation)
+    assert table["Images judged"] == ["0.7172"] * 2
+    assert table["Errors among them"] == ["0.0515"] * 2
+    assert "raw 0.2828 and 0.1818, " in evaluation and "divided by 1.75" in evaluation
+    assert table["jpeg 50"] == ["0.8586", "0.0606", "0.7778", "0.1212"]
+    assert "Verdict stability 0.8788" in evaluation
+    assert "was not measured on this split" not in evaluation
+
+
+def test_what_was_not_measured_is_said_and_what_there_is_not_left_out(render, model):
+    plain = entry(model, temperature=1, coverage={"test": {n: {"band": BAND | {"low": 0.8}} for n in BOTH}})
+    evaluation = section(render(models=[plain]), "Evaluation")
+    assert "was not measured on this split" in evaluation
+    assert "uncertain" not in evaluation and "Calibration:" not in evaluation
 
 
 def test_the_audit_goes_into_the_card(render):

@@ -72,10 +72,10 @@ def open_shards(folder: Path, spec: str, split: str, description: str) -> Source
     """
     shards = [p for p in sorted(folder.rglob("*.parquet")) if _shard_of(p.relative_to(folder), split)]
     if not shards:
-        names = sorted({p.relative_to(folder).as_posix() for p in folder.rglob("*.parquet")})
-        raise UserError(f"{spec} has no parquet file for split {split!r}. It holds: {', '.join(names[:8])}")
+        found = sorted({p.relative_to(folder).as_posix() for p in folder.rglob("*.parquet")})
+        raise UserError(f"{spec} has no parquet file for split {split!r}. It holds: {', '.join(found[:8])}")
     rows = 0
-    names: list[str] = []
+    columns: list[str] = []
     for shard in shards:
         try:
             file = pq.ParquetFile(shard)
@@ -84,13 +84,13 @@ def open_shards(folder: Path, spec: str, split: str, description: str) -> Source
                 f"{shard} is not a complete parquet file ({one_line(error)}). Fetch it again or remove it."
             ) from None
         rows += file.metadata.num_rows
-        names = names or file.schema_arrow.names
+        columns = columns or file.schema_arrow.names
     stream = datasets.load_dataset(
         "parquet",
         data_files={split: [str(p) for p in shards]},
         split=split,
         streaming=True,
-        columns=_used(names, spec),
+        columns=_used(columns, spec),
         fragment_scan_options=SCAN,
     )
     return Source(spec, split, description, rows, "", _rows(stream, spec))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 
 from fakelens.data.audit import audit_source
 from fakelens.data.sources import Source, open_source
@@ -104,7 +104,7 @@ def evaluate_models(
         options: What to find out, and how.
 
     Returns:
-        The content of report.json.
+        The content of report.json, in every process.
 
     Raises:
         UserError: If a model or the data cannot be read, a model's scores are not numbers, or the report cannot be
@@ -113,28 +113,29 @@ def evaluate_models(
     options = options or Options()
     options.check()
     check_output(output)
-    ranks, partial = Ranks.launched(), output.with_name(f"{output.name}.partial")
+    ranks, partial = Ranks.launched(options.device), output.absolute().with_name(f"{output.absolute().name}.partial")
     sources = [open_source(data, split) for split in dict.fromkeys(splits)]
     paths = [path for model in models for path in find_checkpoints(model)]
     judged = []
     for path, name in zip(paths, short_names(paths), strict=True):
         # One after the other: a folder of checkpoints need not fit in memory together.
-        detector = load_detector(path, device=options.device, trust_remote_code=options.trust_remote_code)
+        detector = load_detector(
+            path, device=ranks.device(options.device), trust_remote_code=options.trust_remote_code
+        )
         views = tuple(dict.fromkeys(options.views))
         predictions = [
             predict(detector, s, views, options.batch_size, options.limit, name, partial, ranks) for s in sources
         ]
         if ranks.index == 0:
             judged.append(_judge(detector, path, name, sources, predictions, options, partial))
+    report: dict[str, Any] = {}
     if ranks.index == 0:
         first = judged[0].predictions
         controls = {s.split: control_predictions(s, p) for s, p in zip(sources, first, strict=True)}
         audits = {source.split: _audit(source, options.limit) for source in sources if options.audit}
-        write_report(output, Evaluation(sources, judged, controls, audits, options.unknown_below))
+        report = write_report(output, Evaluation(sources, judged, controls, audits, options.unknown_below))
         shutil.rmtree(partial, ignore_errors=True)
-    if ranks.count > 1:
-        PartialState().wait_for_everyone()
-    return json.loads((output / "report.json").read_text(encoding="utf-8"))
+    return broadcast_object_list([report])[0]
 
 
 def _judge(

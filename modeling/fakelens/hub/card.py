@@ -5,6 +5,7 @@ said to be not recorded, or not evaluated.
 """
 
 import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 from huggingface_hub import ModelCardData
 
 from fakelens import __version__
+from fakelens.data.protocols import among
 from fakelens.errors import UserError
 from fakelens.hub.checkpoint import Checkpoint
 from fakelens.hub.origin import OPENFAKE, Origin, origin_of, without_paths
@@ -20,6 +22,14 @@ from fakelens.hub.report import METRICS, Report
 from fakelens.hub.results import HUB_METRICS, eval_results
 
 TEMPLATE = Path(__file__).parents[3] / "model_cards" / "TEMPLATE.md"  # of the checkout that this runs in
+# What a card says of the uncertain band: key in the report, words for people.
+BAND_FIGURES = {
+    "coverage": "Images judged",
+    "error": "Errors among them",
+    "error_without_band": "Errors if all were judged",
+    "false_positive_rate": "Real images called fake, of all real ones",
+    "miss_rate": "Fakes called real, of all fakes",
+}
 OPENFAKE_LICENSE = "cc-by-nc-4.0"
 
 
@@ -43,7 +53,8 @@ def render_card(checkpoint: Checkpoint, repo_id: str, report: Report | None = No
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters |= {"number": _number, "cell": _cell}
+    filters: dict[str, Callable[[Any], str]] = {"number": _number, "cell": _cell, "interval": _interval}
+    environment.filters |= filters
     run = without_paths(checkpoint.run)
     origin = training_origin(checkpoint.run)
     license_id = license_of(checkpoint.run, origin)
@@ -58,11 +69,13 @@ def render_card(checkpoint: Checkpoint, repo_id: str, report: Report | None = No
         parameters=report.parameters if report else checkpoint.run.get("parameters"),
         report=report,
         metrics=METRICS,
+        band_figures=BAND_FIGURES,
+        is_unseen=lambda name: among(name, (report.unseen_generators if report else None) or ()),
         origin=origin,
         is_openfake=is_openfake(origin),
         license=license_id,
         recipe=yaml.safe_dump(run["recipe"], sort_keys=False, allow_unicode=True) if run.get("recipe") else "",
-        training=_facts(run, leave_out=("recipe", "data", "environment", "license", "parameters")),
+        training=_facts(run, leave_out=("recipe", "data", "environment", "license", "parameters", "calibration")),
         training_data=_facts(run.get("data", {}), leave_out=("source",)),
         training_environment=_facts(run.get("environment", {})),
         evaluation_environment=_facts(report.environment if report else {}),
@@ -136,6 +149,11 @@ def _number(value: float | None) -> str:
     if value is None:
         return "undefined"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+
+
+def _interval(ends: Sequence[float] | None) -> str:
+    """Write a 95 % interval to stand behind its number, "" for None."""
+    return "" if ends is None else f" ({ends[0]:.3f} to {ends[1]:.3f})"
 
 
 def _cell(value: Any) -> str:

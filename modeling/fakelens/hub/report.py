@@ -36,6 +36,7 @@ PER_GENERATOR = ("auroc", "recall")
 SHOWN_PLOTS = ("roc", "confusion", "generators")
 
 Numbers = dict[str, float | None]
+Interval = list[float] | None  # low and high end
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,18 @@ class View:
     Attributes:
         overall: Metrics in [0, 1], None where undefined, and counts.
         per_generator: AUROC, recall and number of images ("fake") of each generator's images.
+        intervals: The 95 % intervals of the overall metrics, None where there is none.
+        generator_intervals: Those of each generator's AUROC.
+        band: What the uncertain band leaves out and what errors are left, see `fakelens.evaluation.coverage`.
+        reliability: ECE and so on, with the model's temperature and without: `before` and `after`.
     """
 
     overall: Numbers
     per_generator: dict[str, Numbers]
+    intervals: dict[str, Interval]
+    generator_intervals: dict[str, Interval]
+    band: dict[str, Any]
+    reliability: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,9 @@ class Report:
             several models, whose pictures show them all.
         audit: What file facts alone score, by split: see `fakelens.data.audit`, or `not_audited` with the reason;
             empty if the audit was turned off.
+        temperature: What the model divides its logits by.
+        robustness: What `robustness_table` found, by split; empty if nobody asked.
+        unseen_generators: Generators that were held out of its training; None if its record does not say.
     """
 
     folder: Path
@@ -86,6 +98,9 @@ class Report:
     results: dict[str, dict[str, View]]
     plots: dict[str, dict[str, dict[str, str]]]
     audit: dict[str, dict[str, Any]]
+    temperature: float
+    robustness: dict[str, dict[str, Any]]
+    unseen_generators: list[str] | None
 
 
 def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
@@ -122,10 +137,17 @@ def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
             decision_threshold=model["decision_threshold"],
             images_per_second=model["images_per_second"],
             results={
-                split: {name: _view(view) for name, view in views.items()} for split, views in model["results"].items()
+                split: {
+                    name: _view(view, model["coverage"][split][name], model["reliability"][split][name])
+                    for name, view in views.items()
+                }
+                for split, views in model["results"].items()
             },
             plots=_plots(folder, content["plots"], model["results"]) if len(content["models"]) == 1 else {},
             audit=content["data"]["audit"],
+            temperature=model["temperature"],
+            robustness=model.get("robustness", {}),
+            unseen_generators=model["unseen_generators"],
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is incomplete ({error}). Evaluate again with scripts/evaluate.py.") from None
@@ -155,11 +177,22 @@ def _is_about(model: dict[str, Any], checkpoint: Checkpoint) -> bool:
     return there == here or not any(filecmp.cmpfiles(there, here, checkpoint.files, shallow=False)[1:])
 
 
-def _view(view: dict[str, Any]) -> View:
+def _view(view: dict[str, Any], coverage: dict[str, Any], reliability: dict[str, dict[str, Any]]) -> View:
+    overall, generators = view["overall"], view["per_generator"]
     return View(
-        _numbers(view["overall"], METRICS, COUNTS),
-        {name: _numbers(numbers, PER_GENERATOR, ("fake",)) for name, numbers in view["per_generator"].items()},
+        overall=_numbers(overall, METRICS, COUNTS),
+        per_generator={name: _numbers(numbers, PER_GENERATOR, ("fake",)) for name, numbers in generators.items()},
+        intervals={key: _interval(overall, key) for key in METRICS},
+        generator_intervals={name: _interval(numbers, "auroc") for name, numbers in generators.items()},
+        band=coverage["band"],
+        reliability=reliability,
     )
+
+
+def _interval(numbers: dict[str, Any], metric: str) -> Interval:
+    """Return a metric's interval; None if it has none, as a metric that is undefined."""
+    value, interval = numbers.get(metric), numbers["intervals"].get(metric)
+    return None if value is None or math.isnan(value) else interval
 
 
 def _numbers(numbers: dict[str, Any], metrics: Iterable[str], counts: Iterable[str]) -> Numbers:
