@@ -16,16 +16,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fakelens.script import parse, script
+from fakelens.script import SOURCE, parse, script
 
 
 @dataclass
 class AuditArguments:
     """What to audit."""
 
-    data: str = field(
-        metadata={"help": "Hub data set USER/NAME[:CONFIG], folder of parquet files or of class folders, or `sample`."}
-    )
+    data: str = field(metadata={"help": SOURCE})
     split: list[str] = field(default_factory=lambda: ["train"], metadata={"help": "Splits, each audited alone."})
     limit: int | None = field(
         default=None,

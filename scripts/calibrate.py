@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from fakelens.script import parse, script
+from fakelens.script import SOURCE, parse, script
 
 if TYPE_CHECKING:  # torch and transformers take seconds to import: `--help` does without
     from fakelens.detector import Detector
@@ -33,9 +33,7 @@ class CalibrateArguments:
     """What to calibrate, on what, and where to write it."""
 
     model: str = field(metadata={"help": "Folder of a model, or a Hub repo."})
-    data: str = field(
-        metadata={"help": "Hub data set USER/NAME[:CONFIG], folder of parquet files or of class folders, or `sample`."}
-    )
+    data: str = field(metadata={"help": SOURCE})
     split: str = field(
         default="validation", metadata={"help": "Split to calibrate on; not one you report results on."}
     )

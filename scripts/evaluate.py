@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fakelens.data.views import VIEWS
-from fakelens.script import parse, script
+from fakelens.script import SOURCE, parse, script
 
 
 @dataclass
@@ -28,9 +28,7 @@ class EvaluateArguments:
     model: list[str] = field(
         metadata={"help": "Folders of models, folders of checkpoints (every checkpoint-* is evaluated), or Hub repos."}
     )
-    data: str = field(
-        metadata={"help": "Hub data set USER/NAME[:CONFIG], folder of parquet files or of class folders, or `sample`."}
-    )
+    data: str = field(metadata={"help": SOURCE})
     output: str = field(metadata={"help": "Folder for the report. One that holds a report is replaced at the end."})
     split: list[str] = field(default_factory=lambda: ["test"], metadata={"help": "Splits to evaluate on."})
     views: list[str] = field(

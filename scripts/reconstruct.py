@@ -13,16 +13,14 @@ other: `scripts/audit.py --data path/to/pairs` says whether anything but the gen
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fakelens.script import parse, script
+from fakelens.script import SOURCE, parse, script
 
 
 @dataclass
 class ReconstructArguments:
     """What to reconstruct, and by what."""
 
-    data: str = field(
-        metadata={"help": "Hub data set USER/NAME[:CONFIG], folder of parquet files or of class folders, or `sample`."}
-    )
+    data: str = field(metadata={"help": SOURCE})
     autoencoder: list[str] = field(
         metadata={
             "help": "Hub id or folder of diffusers' AutoencoderKL or AutoencoderTiny (needs the extra `reconstruct`), "

@@ -13,6 +13,11 @@ from fakelens.errors import UserError
 
 Arguments = TypeVar("Arguments")
 
+SOURCE = (  # what `--data` takes, see `fakelens.data.sources`
+    "Hub data set USER/NAME[:CONFIG][@REVISION] (`openfake`, `openfake:reddit` for short), folder of parquet files or "
+    "of class folders, or `sample`."
+)
+
 
 def parse(arguments: type[Arguments], description: str | None) -> Arguments:
     """Read a script's command line into its dataclass.

@@ -12,6 +12,7 @@ from fakelens.data.fingerprints import Fingerprints, take_fingerprints
 from fakelens.data.labels import ID2LABEL
 from fakelens.data.near_duplicates import DISTANCE, MAX_DISTANCE, group_near
 from fakelens.data.prepare_report import describe, write_report
+from fakelens.data.reading import read
 from fakelens.data.rewrite import check_output, class_depth, copy_files, copy_shards, made_whole
 from fakelens.data.rows import Source, is_split
 from fakelens.data.sources import open_source
@@ -187,7 +188,7 @@ def _check_names(splits: Sequence[str], keep: Sequence[str]) -> None:
 
 def _check_folders(source: Source, named: bool) -> None:
     """See that splits are named where there are some: class folders alone pass for any split."""
-    path = Path(next(iter(source.stream))["id"])
+    path = Path(next(read(source))["id"])
     has_splits = any(is_split(name, source.split) for name in path.parts[: class_depth(str(path))])
     if named and not has_splits:
         raise UserError(f"{source.spec} has class folders and no splits. Leave out --split to cut it.")

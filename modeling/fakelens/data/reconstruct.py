@@ -27,6 +27,7 @@ from tqdm import tqdm
 from fakelens.data.autoencoders import Autoencoder
 from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.labels import REAL
+from fakelens.data.reading import read
 from fakelens.data.skips import SkipLog
 from fakelens.data.sources import Source, content_id, row_bytes
 from fakelens.errors import UserError
@@ -110,7 +111,7 @@ def write_pairs(
     settings = settings or Reconstruction()
     skips = SkipLog(output / f"{source.split}-{SKIPS_FILE}")
     total = limit if source.rows is None else min(limit or source.rows, source.rows)
-    reals = islice((row for row in source.stream if row["label"] == REAL), limit)
+    reals = islice((row for row in read(source) if row["label"] == REAL), limit)
     shards: list[Path] = []
     pairs = 0
     try:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from fakelens.data.fingerprints import Fingerprints, content_number
 from fakelens.data.labels import ID2LABEL, find_label, label_id
-from fakelens.data.tables import _shard_of
+from fakelens.data.tables import shard_of
 from fakelens.errors import UserError
 
 
@@ -111,7 +111,7 @@ def copy_shards(folder: Path, prints: Fingerprints, places: list[str | None], in
         (path, fate)
         for split, fate in zip(prints.splits, fates, strict=True)
         for path in sorted(folder.rglob("*.parquet"))
-        if _shard_of(path.relative_to(folder), split)
+        if shard_of(path.relative_to(folder), split)
     ]
     for number, (path, fate) in enumerate(tqdm(shards, desc="copy", unit="shard", disable=None)):
         with ExitStack() as stack:

@@ -70,7 +70,7 @@ def open_shards(folder: Path, spec: str, split: str, description: str) -> Source
     Raises:
         UserError: If there are none of that split, one is damaged, or their columns cannot be understood.
     """
-    shards = [p for p in sorted(folder.rglob("*.parquet")) if _shard_of(p.relative_to(folder), split)]
+    shards = [p for p in sorted(folder.rglob("*.parquet")) if shard_of(p.relative_to(folder), split)]
     if not shards:
         found = sorted({p.relative_to(folder).as_posix() for p in folder.rglob("*.parquet")})
         raise UserError(f"{spec} has no parquet file for split {split!r}. It holds: {', '.join(found[:8])}")
@@ -96,7 +96,7 @@ def open_shards(folder: Path, spec: str, split: str, description: str) -> Source
     return Source(spec, split, description, rows, "", _rows(stream, spec))
 
 
-def _shard_of(path: Path, split: str) -> bool:
+def shard_of(path: Path, split: str) -> bool:
     """Tell whether a shard belongs to a split, by its name's first word or by a folder's name."""
     return is_split(re.split(r"[-_.]", path.name)[0], split) or any(is_split(p, split) for p in path.parts[:-1])
 

@@ -8,6 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fakelens.data.labels import FAKE, REAL
+from fakelens.data.reading import read
 from fakelens.data.sources import Source
 from fakelens.errors import UserError
 from fakelens.evaluation.predict import Prepared, prepare_ahead
@@ -35,7 +36,7 @@ def decoded_batches(
         UserError: If not one row can be decoded.
     """
     total = min((n for n in (source.rows, limit, images) if n is not None), default=None)
-    rows = first_of_each_class(islice(source.stream, limit), images)
+    rows = first_of_each_class(islice(read(source), limit), images)
     prepared = prepare_ahead(rows, ("raw",), batch_size)
     empty = True
     with tqdm(total=total, desc=f"{name} on {source.split}", unit="image", disable=None) as progress:

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from fakelens.data.reading import read
 from fakelens.data.sources import Source, row_bytes
 from fakelens.evaluation.predict import Predictions
 
@@ -45,7 +46,7 @@ def file_formats(source: Source, ids: Sequence[str]) -> list[str]:
     """
     wanted = set(ids)
     formats: dict[str, str] = {}
-    for row in source.stream:
+    for row in read(source):
         if row["id"] in wanted and row["id"] not in formats:
             formats[row["id"]] = _format(row_bytes(row["image"]))
             if len(formats) == len(wanted):

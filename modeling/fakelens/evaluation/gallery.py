@@ -18,6 +18,7 @@ from tqdm import tqdm
 from fakelens.data.decode import DecodedImage, decode_image
 from fakelens.data.facts import FORMAT_FACTS, file_facts
 from fakelens.data.labels import FAKE, REAL
+from fakelens.data.reading import read
 from fakelens.data.sources import Source, row_bytes
 from fakelens.detector import Detector
 from fakelens.errors import UserError
@@ -141,7 +142,7 @@ def build_gallery(
               for i in found}  # fmt: skip
     exhibits: dict[str, Exhibit] = {}
     with tqdm(total=len(chosen), desc=f"gallery of {predictions.split}", unit="image", disable=None) as progress:
-        for row in source.stream if chosen else ():
+        for row in read(source) if chosen else ():
             if row["id"] in chosen and row["id"] not in exhibits:
                 kind, index = chosen[row["id"]]
                 exhibits[row["id"]] = _exhibit(detector, row, kind, float(predictions.scores[view][index]))

@@ -16,6 +16,7 @@ from PIL import Image
 
 from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.labels import FAKE, ID2LABEL, REAL
+from fakelens.data.reading import read
 from fakelens.data.sources import Source, row_bytes
 from fakelens.detector import Detector
 from fakelens.errors import UserError
@@ -69,7 +70,7 @@ def attack_panel(
     check_attack([method], strengths)
     check_images(samples)
     attack = Attack(detector, method)
-    found = sorted(_decoded(islice(source.stream, limit), samples), key=lambda one: one[0]["label"])
+    found = sorted(_decoded(islice(read(source), limit), samples), key=lambda one: one[0]["label"])
     if not found:
         raise UserError(f"No image of {source.spec}, split {source.split!r}, can be decoded for a panel.")
     clean = processed(detector, [picture for _, picture in found])

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from fakelens.data.labels import FAKE, REAL
+from fakelens.data.reading import read
 from fakelens.data.sources import Source
 from fakelens.detector import Detector
 from fakelens.errors import UserError
@@ -54,7 +55,7 @@ def scenarios(
     check_attack(["fgsm"], [eps], images)
     check_share(share)
     attack = Attack(detector, "fgsm")
-    rows = first_of_each_class(islice(source.stream, limit), images)
+    rows = first_of_each_class(islice(read(source), limit), images)
     chosen = choose(((row["id"], row["label"]) for row in rows), share)
     clean: list[np.ndarray] = []
     attacked: list[np.ndarray] = []

@@ -78,6 +78,8 @@ def walk_phases(recipe: Recipe, out: Path, data: TrainingData, skips: SkipLog) -
             compute_metrics=compute_metrics,
             callbacks=callbacks,
         )
+        if cost := trainer.train_dataset.cost(max(1, arguments.dataloader_num_workers)):
+            recipe.notes[:] = dict.fromkeys([*recipe.notes, cost])
         phases.append(_walk(trainer, folder, {"name": phase.name, "trainable_parameters": trainable}))
     return Result(model, processor, {"steps": sum(phase["steps"] for phase in phases), "phases": phases})
 
