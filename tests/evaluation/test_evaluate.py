@@ -77,6 +77,9 @@ def test_report_json_has_its_schema(written, parquet):
     assert "*always fake* (control)" in page
     assert "was not audited" in page
     assert "gallery/index.html" in page
+    calls = {m["name"]: m["results"]["wild"]["raw"]["overall"]["false_positives"] for m in report["models"]}
+    for name, count in calls.items():
+        assert f"**{name} on `wild`**: AUROC" in page and f"it calls {count} of 8 reals fake" in page
 
 
 def test_checkpoints_come_in_the_order_of_their_steps(written):

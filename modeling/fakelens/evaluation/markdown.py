@@ -5,6 +5,7 @@ from typing import Any
 import jinja2
 
 from fakelens.data.views import HARD_QUALITY, HARD_SIDE, NORMAL_QUALITY, NORMAL_SIDE
+from fakelens.evaluation.in_short import in_short
 from fakelens.evaluation.sections import attributions, audit_advice, audit_table, reasons, split_tables, table
 from fakelens.metrics import ECE_BINS
 
@@ -13,6 +14,12 @@ TEMPLATE = """\
 
 {{ created }}, fakelens {{ fakelens_version }} on {{ environment.device }}; Python {{ environment.python }},
 torch {{ environment.torch }}, transformers {{ environment.transformers }}, {{ environment.platform }}
+
+## In short
+{% for paragraph in short %}
+
+{{ paragraph }}
+{% endfor %}
 
 ## Data
 
@@ -73,9 +80,9 @@ Images/s counts every view of an image, with reading and decoding.
   colours, never the picture. A detector's score at or below it proves nothing, for it may read the same facts.
 {% endif %}
 * A generator is judged by its fakes against all reals of the split, a source by its own rows. Few images say little.
-* *95 % intervals*: {{ interval_method }}, {{ replicates }} resamples. They say how far chance in the choice
-  of these images may have moved a number, and nothing of other data. An interval without width says only that the
-  sample held no error.
+* *95 % intervals*: {{ interval_method }}, {{ replicates }} resamples.
+  They say how far chance in the choice of these images may have moved a number, and nothing of other data. An interval
+  without width says only that the sample held no error. Those of ECE are rough.
 {% if comparison %}
 * *p* is DeLong's for AUROC and McNemar's for accuracy; *adjusted* is Holm's over all pairs, splits and views.
 {% endif %}
@@ -98,6 +105,14 @@ Images/s counts every view of an image, with reading and decoding.
   *Closed set* is the share whose likeliest class is right, among classes that the model knows. *Open-set AUROC* is how
   well that share of P(fake) tells fakes of known generators from those of unknown ones.
 {% endif %}
+
+## What it must not be used for
+
+* As evidence about a person or a picture by itself: a score is one hint, and a false alarm harms whoever took the
+  photograph. Look for the source, the provenance data and other witnesses.
+* On pictures unlike these: other cameras, generators, subjects, sizes or compressions. Numbers measured here do not
+  carry over, error rates of the uncertain band included; calibrate and measure on the pictures at hand.
+* To tell who made a picture, or that it was not edited, unless this report measures that.
 {% if galleries %}
 
 ## Gallery
@@ -145,6 +160,7 @@ def render_markdown(report: dict[str, Any]) -> str:
                 for m in models
             ),
         ),
+        short=in_short(report),
         audit_table=audit_table(audits),
         audit_advice=[audit_advice(split, audit) for split, audit in audits.items()],
         galleries=any(m.get("gallery") for m in models),
