@@ -53,7 +53,10 @@ class Ranks:
         Args:
             device: As torch names devices; None to choose.
         """
-        return device if device or self.count == 1 else str(PartialState().device)
+        if device or self.count == 1:
+            return device
+        own = PartialState().device
+        return "cpu" if own.type == "cpu" else str(own)  # not "cpu:1": there is one
 
     def split_by_files(self, source: Source, limit: int | None) -> bool:
         """Tell whether every process reads files of its own, instead of all rows to score some of them.
