@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from sklearn import metrics
 
 from fakelens.data.labels import FAKE, REAL
+from fakelens.evaluation.points import BINS
 from fakelens.evaluation.predict import Predictions
 
 Scored = Mapping[str, tuple[np.ndarray, np.ndarray]]  # a model's name -> labels, P(fake)
@@ -255,12 +256,11 @@ def _matrix(axes: Axes, counts: np.ndarray, rows: Sequence[str], columns: Sequen
 
 
 def _histogram(axes: Axes, labels: np.ndarray, scores: np.ndarray, threshold: float) -> None:
-    bins = np.linspace(0, 1, 21)
     for label, name, colour, hatch in ((REAL, "real", BLUE, ""), (FAKE, "fake", VERMILLION, "////")):
-        counts, _ = np.histogram(scores[labels == label], bins)
+        counts, _ = np.histogram(scores[labels == label], BINS)
         if total := counts.sum():
             look: dict[str, Any] = {"facecolor": (colour, 0.35), "edgecolor": colour, "hatch": hatch, "linewidth": 1.2}
-            axes.stairs(100 * counts / total, bins, fill=True, label=f"{name} ({total})", **look)
+            axes.stairs(100 * counts / total, BINS, fill=True, label=f"{name} ({total})", **look)
     axes.axvline(threshold, color="black", linestyle="--", linewidth=1)
     axes.set(xlabel="P(fake); dashed: decision threshold", ylabel="% of the class", xlim=(0, 1))
     axes.legend(fontsize=8)

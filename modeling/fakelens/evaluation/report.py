@@ -16,6 +16,7 @@ from fakelens.evaluation.comparison import compare
 from fakelens.evaluation.coverage import coverage
 from fakelens.evaluation.gallery import Exhibit
 from fakelens.evaluation.panels import AttackPanel
+from fakelens.evaluation.points import points
 from fakelens.evaluation.predict import Predictions
 from fakelens.evaluation.reliability import before_and_after
 from fakelens.evaluation.summary import summarise
@@ -145,6 +146,7 @@ def _model(model: Judged, unknown_below: float) -> dict[str, Any]:
         "unseen_generators": None if model.unseen is None else list(model.unseen),
         "images_per_second": model.images_per_second,
         "results": {p.split: summarise(p, model.threshold) for p in model.predictions},
+        "points": {p.split: {v: points(s, p.labels) for v, s in p.scores.items()} for p in model.predictions},
         "coverage": {p.split: coverage(p, model.threshold, model.band) for p in model.predictions},
         "reliability": {p.split: before_and_after(p, model.temperature) for p in model.predictions},
     }
