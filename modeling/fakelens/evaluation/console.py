@@ -15,7 +15,10 @@ def print_summary(report: dict[str, Any]) -> None:
         report: The content of report.json.
     """
     console = Console(markup=False)  # a path may have brackets in it
-    scores = _table(report["data"]["description"], "split", "view", "AUROC", "accuracy", "F1", "gap", "images")
+    scores = _table(
+        report["data"]["description"], "split", "view", "AUROC (95 %)", "accuracy", "judged", "gap", "images"
+    )
+    robust = _table("Robustness", "split", "worst step", "AUROC lost", "stability", "unstable")
     attacks = _table("Under attack", "split", "attack", "eps", "AUROC", "accuracy")
     makers = _table("Who made it", "split", "view", "right", "macro", "open-set AUROC")
     for model in report["models"]:
@@ -24,8 +27,15 @@ def print_summary(report: dict[str, Any]) -> None:
             for view, result in views.items():
                 gap = shortcut_gap(views) if view == "normalised" else None
                 overall = result["overall"]
-                numbers = _cells(*(overall[key] for key in ("auroc", "accuracy", "f1")), gap)
-                scores.add_row(name, split, view, *numbers, str(overall["count"]))
+                judged = model["coverage"][split][view]["band"]["coverage"]
+                numbers = _cells(overall["accuracy"], judged, gap)
+                scores.add_row(name, split, view, _ranked(overall), *numbers, str(overall["count"]))
+        for split, found in model.get("robustness", {}).items():
+            steps = [step for step in found["steps"] if step["auroc_drop"] is not None]
+            worst = max(steps, key=lambda step: step["auroc_drop"], default=None)
+            named = (worst["protocol"], worst["auroc_drop"]) if worst else ("", None)
+            shares = _cells(named[1], found["verdict_stability"], found["unstable_images"])
+            robust.add_row(name, split, named[0], *shares)
         for split, methods in model.get("attacks", {}).items():
             for method, rows in methods.items():
                 for row in rows:
@@ -34,10 +44,10 @@ def print_summary(report: dict[str, Any]) -> None:
             for view, found in ((view, found) for view, found in views.items() if found):
                 numbers = _cells(*(found[key] for key in ("accuracy", "macro_recall", "open_set_auroc")))
                 makers.add_row(name, split, view, *numbers)
-    for table in (scores, attacks, makers):
+    for table in (scores, robust, attacks, makers):
         if table.rows:
             console.print(table)
-    console.print("gap: the shortcut gap, AUROC raw - normalised")
+    console.print("judged: share of images outside the uncertain band; gap: the shortcut gap, AUROC raw - normalised")
     for model in report["models"]:
         if "attacks_skipped" in model:
             console.print(f"{model['name']} was not attacked. {model['attacks_skipped']}")
@@ -52,9 +62,16 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(title=title)
     table.add_column("model", overflow="fold")
     for column in columns:
-        words = column in ("split", "view", "attack")
+        words = column in ("split", "view", "attack", "worst step")
         table.add_column(column, justify="left" if words else "right", no_wrap=True)
     return table
+
+
+def _ranked(overall: dict[str, Any]) -> str:
+    """Return the AUROC with its interval, nothing where it is undefined."""
+    ends = overall["intervals"]["auroc"]
+    interval = f" ({ends[0]:.2f}-{ends[1]:.2f})" if ends else ""
+    return "" if overall["auroc"] is None else f"{overall['auroc']:.3f}{interval}"
 
 
 def _cells(*numbers: float | None) -> list[str]:

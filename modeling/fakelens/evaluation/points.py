@@ -19,9 +19,9 @@ def points(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
         labels: 0 real, 1 fake, of shape `(count,)`.
 
     Returns:
-        `histogram` (`edges` of its 20 bins, images in each by class as `real` and `fake`); where both classes are there,
-        `roc` (`false_positive_rate`, `true_positive_rate`) and `precision_recall` (`precision`, `recall`), each of 200
-        points at most, spread evenly over those that change the curve.
+        `histogram` (`edges` of its 20 bins, images in each by class as `real` and `fake`); where both classes are
+        there, `roc` (`false_positive_rate`, `true_positive_rate`) and `precision_recall` (`precision`, `recall`),
+        each of 200 points at most, spread evenly over those that change the curve.
     """
     counts = {name: np.histogram(scores[labels == label], BINS)[0] for name, label in (("real", REAL), ("fake", FAKE))}
     found: dict[str, Any] = {"histogram": {"edges": BINS.tolist()} | {k: v.tolist() for k, v in counts.items()}}
