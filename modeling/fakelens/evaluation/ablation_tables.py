@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fakelens.evaluation.curves import draw_curves
-from fakelens.evaluation.markdown import table
+from fakelens.evaluation.sections import table
 from fakelens.evaluation.submission import write_file
 from fakelens.training.record import write_json
 

@@ -20,7 +20,7 @@ from fakelens.data.sources import open_source
 from fakelens.errors import UserError
 from fakelens.evaluation.ablation import Ablation, ablate
 from fakelens.evaluation.curves import draw_curves
-from fakelens.evaluation.markdown import table
+from fakelens.evaluation.sections import table
 from fakelens.evaluation.submission import write_file
 from fakelens.training.recipe import Recipe, load_recipe
 from fakelens.training.record import write_json
