@@ -73,7 +73,7 @@ def decode_image(source: bytes | str | Path | Image.Image) -> DecodedImage:
     """
     if isinstance(source, Image.Image):
         return _decode(source)
-    data = source if isinstance(source, bytes) else _read(Path(source))
+    data = source if isinstance(source, bytes) else read_file(Path(source))
     if not data:
         raise ImageError("empty file", "it has 0 bytes")
     try:
@@ -92,7 +92,12 @@ def decode_image(source: bytes | str | Path | Image.Image) -> DecodedImage:
         raise ImageError("damaged image", str(error)) from None
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Return an image file's bytes.
+
+    Raises:
+        ImageError: If there is no such file, it cannot be read, or it has more than 200 MiB.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ImageError("too large", f"the file has more than {MAX_BYTES // 2**20} MiB")
