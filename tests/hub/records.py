@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+from fakelens.detector import load_detector
+from fakelens.evaluation.journal import identity
+
 OPENFAKE = "ComplexDataLab/OpenFake:core"
 CUSTOM_CNN = "CustomCNNForImageClassification"
 
@@ -67,12 +70,13 @@ def write_report(folder: Path, model: Path, **changes) -> Path:
 
 
 def entry(model: Path, **changes):
-    """A report's entry for a model."""
+    """A report's entry for a model, be it there or not."""
     return {
         "name": model.name,
         "path": str(model),
         "architecture": CUSTOM_CNN,
         "parameters": 12345,
+        "weights_sha256": identity(load_detector(model, "cpu"))["weights"] if model.is_dir() else "0" * 64,
         "decision_threshold": 0.5,
         "images_per_second": 55.5,
         "temperature": 1.75,

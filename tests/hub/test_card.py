@@ -1,10 +1,12 @@
 import json
 import re
+from hashlib import sha256
 
 import pytest
 import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 
+import fakelens
 from fakelens.hub.card import render_card
 from fakelens.hub.checkpoint import read_checkpoint
 from fakelens.hub.report import METRICS, read_report
@@ -208,6 +210,14 @@ def test_remote_code_is_asked_for_only_where_the_repo_has_any(render, model):
     assert 'model="user/tiny")' in card
     assert "trust_remote_code" not in card
     assert "SHA-256" not in card
+
+
+def test_code_is_hashed_and_compared_with_what_is_installed(model):
+    edited = model / "modeling_custom_cnn.py"
+    edited.write_text(edited.read_text() + "# mine\n")
+    found = rows(section(render_card(read_checkpoint(model), "user/tiny"), "How to use it"))
+    assert found["`modeling_custom_cnn.py`"] == [f"`{sha256(edited.read_bytes()).hexdigest()}`", "not fakelens's own"]
+    assert found["`modeling_detector.py`"][1] == f"as in fakelens {fakelens.__version__}"
 
 
 def test_the_usage_names_every_class_and_the_thresholds(render, model):

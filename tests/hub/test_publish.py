@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,30 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
-from fakelens.hub.publish import ALLOWED, assemble
+from fakelens.hub.publish import assemble, collect_files
+from fakelens.hub.screening import ALLOWED
 from tests.abuse import picture
+from tests.hub.pushing import REPO, assert_refused, pushed, shift_weights, tree
 from tests.hub.records import OPENFAKE, entry, write_report, write_run
 from tests.hub_fixture import READER
-
-REPO = "user/tiny"
-
-
-def tree(folder):
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def pushed(server, revision="main"):
-    files = server.repo(REPO).files(revision)
-    del files[".gitattributes"]  # the Hub's own, from the repo's first commit
-    return files
-
-
-def shift_weights(model):
-    weights = load_file(model / "model.safetensors")
-    weights["classifier.bias"] += 1
-    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
 
 
 def test_a_pushed_model_is_loaded_back_without_fakelens(server, publish, model, tmp_path):
@@ -89,93 +73,6 @@ def test_a_dry_run_writes_what_a_push_sends_and_needs_no_token(server, publish, 
     assert {p.name for p in tmp_path.iterdir()} == {"tiny", "report", "dry"}
 
 
-def test_a_second_push_updates_the_repo_in_one_more_commit(server, publish, model, tmp_path):
-    arguments = ("--model", model, "--repo-id", REPO)
-    assert publish(*arguments, "--report", write_report(tmp_path / "report", model)).returncode == 0
-    first = server.repo(REPO).at()
-    strangers = {"handler.py": b"pass\n", ".eval_results/theirs.yaml": b"[]\n"}
-    for path, content in strangers.items():
-        first.tree[path] = type(first.tree["README.md"])(content)
-
-    again = publish(*arguments, "--report", tmp_path / "report")
-    assert again.stdout.endswith(f"commit {first.sha} (nothing to change)\n")
-
-    shift_weights(model)
-    second = publish(*arguments)
-    assert second.returncode == 0, second.stderr
-    assert len(server.repo(REPO).history()) == 3
-    header = json.loads(server.requests[-1].body.splitlines()[0])["value"]
-    assert header["parentCommit"] == first.sha  # so that a change meanwhile is not overwritten unseen
-    files = pushed(server)
-    assert files["model.safetensors"] == (model / "model.safetensors").read_bytes()
-    # The old report's plot and results would belie the new weights; what others put there is not ours to remove.
-    assert not [path for path in files if path.startswith(("plots/", ".eval_results/fakelens-"))]
-    assert files.items() >= strangers.items()
-    # The old revision is still there, whole.
-    assert server.repo(REPO).at(first.sha) == first
-
-
-def test_a_pull_request_leaves_the_repo_as_it_is(server, publish, model):
-    assert publish("--model", model, "--repo-id", REPO).returncode == 0
-    before = server.repo(REPO).at()
-    shift_weights(model)
-    run = publish("--model", model, "--repo-id", REPO, "--create-pr", HF_TOKEN=READER)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith(f"{server.url}/{REPO}/discussions/1\ncommit ")
-    assert server.repo(REPO).at() == before
-    assert pushed(server, "refs/pr/1")["model.safetensors"] == (model / "model.safetensors").read_bytes()
-
-
-def test_a_private_repo_is_private_from_the_start(server, publish, model):
-    assert publish("--model", model, "--repo-id", REPO, "--private").returncode == 0
-    assert server.repo(REPO).private
-    creation = next(r for r in server.requests if r.path == "/api/repos/create")
-    assert creation.json()["visibility"] == "private"
-
-
-# The requests of a push onto a repo that is there already.
-STEPS = ("create", "info", "validate", "preupload", "batch", "put", "verify", "commit")
-
-
-@pytest.mark.parametrize("step", ["validate", "commit"])
-def test_a_hub_that_dies_leaves_the_old_revision(server, publish, model, step):
-    assert publish("--model", model, "--repo-id", REPO).returncode == 0
-    before = server.repo(REPO).at()
-    shift_weights(model)
-    server.die_at(STEPS.index(step))
-    run = publish("--model", model, "--repo-id", REPO)
-    assert run.returncode == 2
-    assert run.stderr.splitlines()[-1].startswith(
-        f"publish: The push to {REPO} failed: {server.url} cannot be reached"
-    )
-    assert "Traceback" not in run.stderr
-    assert step in server.requests[-1].path
-    assert server.repo(REPO).at() == before
-
-    server.revive()
-    assert publish("--model", model, "--repo-id", REPO).returncode == 0
-    assert pushed(server)["model.safetensors"] == (model / "model.safetensors").read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("step", "status", "words"),
-    [
-        ("put", 403, "403"),
-        ("commit", 412, "The repo changed meanwhile. Run the same command again."),
-        ("commit", 503, "503"),
-    ],
-)
-def test_a_refusal_on_the_way_is_one_line(server, publish, model, step, status, words):
-    server.fail_at(STEPS.index(step), status)
-    run = publish("--model", model, "--repo-id", REPO)
-    assert run.returncode == 2
-    (line,) = run.stderr.splitlines()
-    assert line.startswith(f"publish: The push to {REPO} failed: the Hub answered {status}")
-    assert words in line
-    assert "Traceback" not in run.stderr
-    assert set(server.repo(REPO).files()) == {".gitattributes"}
-
-
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -197,6 +94,8 @@ ERRORS = {
     "no connection": ({}, {"HF_ENDPOINT": f"http://127.0.0.1:{free_port()}"}, ["cannot be reached", "--dry-run"]),
     "offline mode": ({}, {"HF_HUB_OFFLINE": "1"}, ["cannot be reached", "HF_HUB_OFFLINE"]),
     "no such model": ({"--model": "no/such/folder"}, {}, ["No model folder at no/such/folder"]),
+    "no version": ({"--version": "new"}, {}, ["'new' is no version", "1.2.0"]),
+    "no such pictures": ({"--examples": "no/such/folder"}, {}, ["No folder of example images at no/such/folder"]),
     "no such report": ({"--report": "no/such/folder"}, {}, ["No report.json in no/such/folder"]),
 }
 
@@ -205,43 +104,24 @@ ERRORS = {
 def test_errors_are_one_line_and_push_nothing(server, publish, model, case):
     arguments, environment, words = ERRORS[case]
     arguments = {"--model": model, "--repo-id": REPO} | arguments
-    assert_refused(publish(*(part for pair in arguments.items() for part in pair), **environment), words)
+    assert_refused(publish(*(part for pair in arguments.items() for part in pair), **environment), *words)
     assert server.repos == {}
-
-
-def assert_refused(run, words):
-    assert run.returncode == 2
-    assert run.stdout == ""
-    (line,) = run.stderr.splitlines()
-    assert line.startswith("publish: ")
-    for word in words:
-        assert word in line
 
 
 def test_a_pickle_is_refused(server, publish, model):
     pickle_the_weights(model)
-    assert_refused(publish("--model", model, "--repo-id", REPO), ["pytorch_model.bin is a pickle", "save_pretrained"])
+    assert_refused(publish("--model", model, "--repo-id", REPO), "pytorch_model.bin is a pickle", "save_pretrained")
     assert server.requests == []
 
 
 def test_a_report_of_another_model_is_refused(server, publish, model, tmp_path):
     report = write_report(tmp_path / "report", model, models=[entry(tmp_path / "other")])
-    assert_refused(publish("--model", model, "--repo-id", REPO, "--report", report), ["is about other", "Evaluate"])
+    arguments = ("--model", model, "--repo-id", REPO, "--report", report)
+    assert_refused(publish(*arguments), "is about other", "Evaluate")
+    report = shutil.move(write_report(tmp_path / "fresh", model), tmp_path / "report" / "fresh")
+    shift_weights(model)
+    assert_refused(publish(*arguments[:-1], report), "is about other weights than", "Evaluate this one")
     assert server.requests == []
-
-
-def test_a_card_that_the_hub_refuses_is_told(server, publish, model):
-    write_run(model, "sample", license="no-such-licence")
-    assert_refused(
-        publish("--model", model, "--repo-id", REPO), [f"The push to {REPO} failed", '"license" must be one of']
-    )
-    assert set(server.repo(REPO).files()) == {".gitattributes"}
-
-
-def test_a_public_repo_is_not_pushed_to_as_a_private_one(server, publish, model):
-    assert publish("--model", model, "--repo-id", REPO).returncode == 0
-    assert_refused(publish("--model", model, "--repo-id", REPO, "--private"), ["is public", f"{REPO}/settings"])
-    assert len(server.repo(REPO).history()) == 2
 
 
 def test_help_has_an_example(publish):
@@ -253,10 +133,16 @@ def test_help_has_an_example(publish):
 # Dry runs, without the script around them
 
 
+def dry_run(model, folder, report=None):
+    files = collect_files(model, REPO, report)
+    assemble(files, folder, [model])
+    return files
+
+
 def test_a_dry_run_replaces_an_earlier_one(model, tmp_path):
-    assemble(model, tmp_path / "dry", REPO, write_report(tmp_path / "report", model))
+    dry_run(model, tmp_path / "dry", write_report(tmp_path / "report", model))
     assert (tmp_path / "dry" / "plots").is_dir()
-    files = assemble(model, tmp_path / "dry", REPO)
+    files = dry_run(model, tmp_path / "dry")
     assert set(tree(tmp_path / "dry")) == set(files)
     assert all(ALLOWED.fullmatch(name) for name in files)
 
@@ -269,17 +155,10 @@ def test_a_dry_run_touches_no_folder_of_others(model, tmp_path, place):
     before = tree(tmp_path)
     folder = {"model": model, "its parent": tmp_path}.get(place, tmp_path / place)
     with pytest.raises(ValueError, match=r"Name a new folder"):
-        assemble(model, folder, REPO)
+        dry_run(model, folder)
     assert tree(tmp_path) == before
 
 
-def test_a_dry_run_that_fails_leaves_nothing(model, tmp_path):
-    (model / "model.safetensors").unlink()
-    with pytest.raises(ValueError, match="holds no weights"):
-        assemble(model, tmp_path / "new" / "dry", REPO)
-    assert not (tmp_path / "new").exists()
-
-
 def test_importing_the_hub_does_not_import_torch():
-    code = "import sys, fakelens.hub.publish; sys.exit('torch' in sys.modules)"
+    code = "import sys, fakelens.hub.push; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

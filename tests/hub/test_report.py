@@ -6,6 +6,7 @@ import pytest
 from fakelens.errors import UserError
 from fakelens.hub.checkpoint import read_checkpoint
 from fakelens.hub.report import read_report
+from tests.hub.pushing import shift_weights
 from tests.hub.records import entry, write_report
 
 
@@ -43,6 +44,17 @@ def test_a_report_of_another_model_is_refused(model, tmp_path):
 def test_a_report_of_another_architecture_at_the_same_path_is_refused(model, tmp_path):
     report = write_report(tmp_path / "report", model, models=[entry(model, architecture="ResNetSE")])
     with pytest.raises(UserError, match="about a ResNetSE at .* holds a CustomCNNForImageClassification"):
+        read_report(report, read_checkpoint(model))
+
+
+def test_a_report_from_before_the_model_was_changed_is_refused(model, tmp_path):
+    report = write_report(tmp_path / "report", model)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"decision_threshold": 0.25}))
+    with pytest.raises(UserError, match="decision threshold 0.5; .* has 0.25 now. Evaluate this one"):
+        read_report(report, read_checkpoint(model))
+    shift_weights(model)
+    with pytest.raises(UserError, match="about other weights than .* holds now. Evaluate this one"):
         read_report(report, read_checkpoint(model))
 
 

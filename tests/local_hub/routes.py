@@ -19,11 +19,13 @@ LFS_SUFFIXES = (".safetensors", ".bin", ".pt", ".onnx", ".parquet", ".zip", ".gz
 def answer(hub: Hub, request: Request) -> Answer | None:
     """Answer a request; None means to hang up."""
     try:
-        if hub.count(request) == "hang up":
+        fate = hub.count(request)
+        if fate == "hang up":
             return None
         for method, pattern, route in ROUTES:
             if request.method in method.split("|") and (match := re.fullmatch(pattern, request.path)):
-                return route(hub, request, *(unquote(group or "") for group in match.groups()))
+                reply = route(hub, request, *(unquote(group or "") for group in match.groups()))
+                return reply if fate == "serve" else None
         raise RefusalError(404, f"No route {request.method} {request.path}")
     except RefusalError as refusal:
         return Answer(refusal.body, refusal.status, refusal.headers)
@@ -166,6 +168,10 @@ def _check_content(kind: str, tree: dict[str, Blob]) -> None:
     for path, blob in tree.items():
         if re.fullmatch(r"\.eval_results/[^/]+\.yaml", path):
             errors += [f"{path}: {e}" for e in eval_results_errors(blob.data.decode())]
+    card = front_matter(tree["README.md"].data.decode()) if "README.md" in tree else {}
+    for entry in card.get("widget", []):
+        if "://" not in entry.get("src", "://") and entry["src"] not in tree:
+            errors.append(f"the widget's {entry['src']} is not in the repo")
     if errors:
         raise RefusalError(400, "; ".join(errors))
 
@@ -173,7 +179,7 @@ def _check_content(kind: str, tree: dict[str, Blob]) -> None:
 def info(hub: Hub, request: Request, kind: str, repo_id: str, revision: str) -> Answer:
     repo = hub.readable(request, kind, repo_id)
     at = repo.at(revision or "main")
-    card = front_matter(at.tree["README.md"].data.decode()) if "README.md" in at.tree else {}
+    card = front_matter(at.tree["README.md"].data.decode(errors="replace")) if "README.md" in at.tree else {}
     config = json.loads(at.tree["config.json"].data) if "config.json" in at.tree else {}
     return Answer(
         {
@@ -232,6 +238,17 @@ def tag(hub: Hub, request: Request, kind: str, repo_id: str, revision: str) -> A
     return Answer({})
 
 
+def refs(hub: Hub, request: Request, kind: str, repo_id: str) -> Answer:
+    repo = hub.readable(request, kind, repo_id)
+    named = {
+        name: {"name": name, "ref": f"refs/{'heads' if name == 'main' else 'tags'}/{name}", "targetCommit": sha}
+        for name, sha in repo.refs.items()
+        if not name.startswith("refs/")
+    }
+    main = named.pop("main")
+    return Answer({"branches": [main], "converts": [], "tags": list(named.values())})
+
+
 def resolve(hub: Hub, request: Request, kind: str, repo_id: str, revision: str, path: str) -> Answer:
     at = hub.readable(request, kind.rstrip("/"), repo_id).at(revision)
     headers = {"X-Repo-Commit": at.sha}
@@ -260,6 +277,7 @@ ROUTES: tuple[tuple[str, str, Route], ...] = (
     ("POST", _API + "/commit/([^/]+)", commit),
     ("POST", _API + "/paths-info/([^/]+)", paths_info),
     ("POST", _API + "/tag/([^/]+)", tag),
+    ("GET", _API + "/refs", refs),
     ("GET", _API + "/commits/([^/]+)", commits),
     ("GET", _API + "/tree/([^/]+)(/.*)?", tree),
     ("GET", _API + "(?:/revision/([^/]+))?", info),

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +54,9 @@ class Hub:
         self.lock = threading.Lock()
         self._faults: dict[int, int | None] = {}
         self._dead_from: int | None = None
+        self._refused: dict[str, int] = {}
+        self._lost: set[int] = set()
+        self._hooks: dict[int, Callable[[], None]] = {}
 
     def repo(self, repo_id: str, kind: str = "model") -> Repo:
         """Return a repo, public or not."""
@@ -62,23 +66,40 @@ class Hub:
         """Fail the request that comes after `number` others, once: with a status, or by hanging up."""
         self._faults[len(self.requests) + number] = status
 
+    def fail_on(self, part: str, status: int) -> None:
+        """Fail every request whose path holds this part, with a status."""
+        self._refused[part] = status
+
     def die_at(self, number: int) -> None:
         """Hang up on the request that comes after `number` others, and on all later ones."""
         self._dead_from = len(self.requests) + number
+
+    def call_at(self, number: int, hook: Callable[[], None]) -> None:
+        """Call something when the request that comes after `number` others has arrived, then answer it as ever."""
+        self._hooks[len(self.requests) + number] = hook
+
+    def lose_answer_at(self, number: int) -> None:
+        """Do what the request that comes after `number` others asks for, and hang up without an answer."""
+        self._lost.add(len(self.requests) + number)
 
     def revive(self) -> None:
         """Forget all faults."""
         self._dead_from = None
         self._faults.clear()
+        self._refused.clear()
+        self._hooks.clear()
+        self._lost.clear()
 
     def count(self, request: Request) -> str:
-        """Note a request, and say whether to "serve" it or to "hang up".
+        """Note a request, and say whether to "serve" it, to "hang up", or both.
 
         Raises:
             RefusalError: If it is to fail with a status.
         """
         number = len(self.requests)
         self.requests.append(request)
+        if number in self._hooks:
+            self._hooks[number]()
         if self._dead_from is not None and number >= self._dead_from:
             return "hang up"
         if number in self._faults:
@@ -86,7 +107,10 @@ class Hub:
             if status is None:
                 return "hang up"
             raise RefusalError(status, "A fault of this server")
-        return "serve"
+        for part, status in self._refused.items():
+            if part in request.path:
+                raise RefusalError(status, "A fault of this server")
+        return "serve and hang up" if number in self._lost else "serve"
 
     # Who may do what
 

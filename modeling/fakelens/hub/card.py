@@ -5,7 +5,7 @@ said to be not recorded, or not evaluated.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from fakelens import __version__
 from fakelens.data.protocols import among
 from fakelens.errors import UserError
 from fakelens.hub.checkpoint import Checkpoint
+from fakelens.hub.examples import widget
 from fakelens.hub.origin import OPENFAKE, Origin, origin_of, without_paths
 from fakelens.hub.report import METRICS, Report
 from fakelens.hub.results import HUB_METRICS, eval_results
 
 TEMPLATE = Path(__file__).parents[3] / "model_cards" / "TEMPLATE.md"  # of the checkout that this runs in
+MODELS = Path(__file__).parents[1] / "models"  # what travels to the Hub
 # What a card says of the uncertain band: key in the report, words for people.
 BAND_FIGURES = {
     "coverage": "Images judged",
@@ -33,7 +35,14 @@ BAND_FIGURES = {
 OPENFAKE_LICENSE = "cc-by-nc-4.0"
 
 
-def render_card(checkpoint: Checkpoint, repo_id: str, report: Report | None = None, template: Path = TEMPLATE) -> str:
+def render_card(
+    checkpoint: Checkpoint,
+    repo_id: str,
+    report: Report | None = None,
+    template: Path = TEMPLATE,
+    examples: Iterable[str] = (),
+    version: str | None = None,
+) -> str:
     """Render a model's card.
 
     Args:
@@ -41,6 +50,8 @@ def render_card(checkpoint: Checkpoint, repo_id: str, report: Report | None = No
         repo_id: `USER/NAME` that it is published as.
         report: Its evaluation; without one the card says that it was not evaluated.
         template: Jinja template of the card, front matter included.
+        examples: Paths in the repo of its example images.
+        version: What this version is called; None for no name.
 
     Returns:
         The text of `README.md`.
@@ -59,12 +70,13 @@ def render_card(checkpoint: Checkpoint, repo_id: str, report: Report | None = No
     origin = training_origin(checkpoint.run)
     license_id = license_of(checkpoint.run, origin)
     return environment.from_string(template.read_text(encoding="utf-8")).render(
-        card_data=_metadata(checkpoint, repo_id, report, origin, license_id).to_yaml(),
+        card_data=_metadata(checkpoint, repo_id, report, examples, license_id).to_yaml(),
         repo_id=repo_id,
         name=repo_id.rpartition("/")[2],
         fakelens_version=__version__,
+        version=version,
         checkpoint=checkpoint,
-        code_hashes={n: hashlib.sha256((checkpoint.folder / n).read_bytes()).hexdigest() for n in checkpoint.code},
+        code={name: _code_facts(checkpoint.folder / name) for name in checkpoint.code},
         input_size=_input_size(checkpoint.processor),
         parameters=report.parameters if report else checkpoint.run.get("parameters"),
         report=report,
@@ -101,8 +113,9 @@ def license_of(run: dict[str, Any], origin: Origin | None) -> str:
 
 
 def _metadata(
-    checkpoint: Checkpoint, repo_id: str, report: Report | None, origin: Origin | None, license_id: str
+    checkpoint: Checkpoint, repo_id: str, report: Report | None, examples: Iterable[str], license_id: str
 ) -> ModelCardData:
+    origin = training_origin(checkpoint.run)
     results = eval_results(report) if report else []
     return ModelCardData(
         license=license_id,
@@ -113,9 +126,18 @@ def _metadata(
         datasets=[origin.hub_id] if origin and origin.hub_id else None,
         metrics=sorted({r.metric_type for r in results}, key=list(HUB_METRICS.values()).index) or None,
         tags=["fakelens", "ai-generated-image-detection", "deepfake-detection", checkpoint.config["model_type"]],
+        widget=widget(examples) or None,
         model_name=repo_id.rpartition("/")[2] if results else None,
         eval_results=results or None,
     )
+
+
+def _code_facts(path: Path) -> tuple[str, str]:
+    """Return a Python file's SHA-256, and whether it is the very file of the fakelens that runs here."""
+    data = path.read_bytes()
+    original = MODELS / path.name
+    is_ours = original.is_file() and original.read_bytes() == data
+    return hashlib.sha256(data).hexdigest(), f"as in fakelens {__version__}" if is_ours else "not fakelens's own"
 
 
 def _input_size(processor: dict[str, Any]) -> str:

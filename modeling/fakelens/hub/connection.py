@@ -1,7 +1,9 @@
 """The Hub's errors as one line each: what was refused or could not be reached, and the way out."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import httpx2
 from huggingface_hub import constants, get_token
@@ -10,6 +12,9 @@ from huggingface_hub.utils import validate_repo_id
 
 from fakelens.errors import UserError
 
+Result = TypeVar("Result")
+
+WAITS = (1.0, 2.0, 4.0)  # seconds before the second, third and fourth attempt
 TOKENS = "https://huggingface.co/settings/tokens"
 WAYS_OUT = {
     401: f"The token is not valid. Make one with write access at {TOKENS}, then run `hf auth login` or set HF_TOKEN.",
@@ -53,12 +58,35 @@ def find_token() -> str:
     return token
 
 
+def persist(action: Callable[[], Result]) -> Result:
+    """Do something with the Hub, once more after a pause for as long as it fails by a fault that may pass.
+
+    Uploads of large files are tried again by huggingface_hub; this is for the requests around them.
+
+    Args:
+        action: What to do. It may have been done although the answer was lost: it has to look before it acts again.
+
+    Returns:
+        What the action returns.
+    """
+    for wait in WAITS:
+        try:
+            return action()
+        except httpx2.TransportError:
+            pass
+        except HfHubHTTPError as error:
+            if error.response.status_code < 500:
+                raise
+        time.sleep(wait)
+    return action()
+
+
 @contextmanager
-def hub_errors(repo_id: str) -> Iterator[None]:
+def hub_errors(doing: str) -> Iterator[None]:
     """Turn what goes wrong between here and the Hub into a `UserError`.
 
     Args:
-        repo_id: The repo that the requests are about.
+        doing: What failed then, in words: `The push to USER/NAME`.
 
     Raises:
         UserError: For any refusal of the Hub, and if it cannot be reached.
@@ -66,27 +94,27 @@ def hub_errors(repo_id: str) -> Iterator[None]:
     try:
         yield
     except (HfHubHTTPError, httpx2.TransportError, OfflineModeIsEnabled) as error:
-        raise UserError(_message(repo_id, error)) from error
+        raise UserError(_message(doing, error)) from error
     except RuntimeError as error:
         # huggingface_hub wraps what happens in its upload threads.
         if not isinstance(error.__cause__, HfHubHTTPError | httpx2.TransportError):
             raise
-        raise UserError(_message(repo_id, error.__cause__)) from error
+        raise UserError(_message(doing, error.__cause__)) from error
     except ValueError as error:
         if isinstance(error, UserError):
             raise
         # How huggingface_hub reports a card that the Hub refuses.
-        raise UserError(f"The push to {repo_id} failed: {' '.join(str(error).split())}") from error
+        raise UserError(f"{doing} failed: {' '.join(str(error).split())}") from error
 
 
-def _message(repo_id: str, error: BaseException) -> str:
+def _message(doing: str, error: BaseException) -> str:
     if isinstance(error, HfHubHTTPError):
         status = error.response.status_code
         said = " ".join((error.server_message or "").split())
         way_out = WAYS_OUT.get(status, "Try again later." if status >= 500 else "See the Hub's answer.")
-        return f"The push to {repo_id} failed: the Hub answered {status}{f' ({said})' if said else ''}. {way_out}"
+        return f"{doing} failed: the Hub answered {status}{f' ({said})' if said else ''}. {way_out}"
     reason = " ".join(str(error).split()) or type(error).__name__
     return (
-        f"The push to {repo_id} failed: {constants.ENDPOINT} cannot be reached ({reason}). "
+        f"{doing} failed: {constants.ENDPOINT} cannot be reached ({reason}). "
         "Check the connection, HF_ENDPOINT and HF_HUB_OFFLINE; --dry-run DIR needs no network."
     )

@@ -107,7 +107,7 @@ def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
     """Read the report that `scripts/evaluate.py` wrote to a folder, and find the checkpoint in it.
 
     A model is found by the path it was evaluated at, or as a copy of what lies there; one that was moved away from
-    there, by its folder's name. In each case its architecture has to be the checkpoint's.
+    there, by its folder's name. In each case its architecture, weights and threshold have to be the checkpoint's.
 
     Args:
         folder: The evaluation's `--output`.
@@ -166,7 +166,23 @@ def _entry(path: Path, models: list[dict[str, Any]], checkpoint: Checkpoint) -> 
             f"{path} is about a {found[0]['architecture']} at {found[0]['path']}, but {checkpoint.folder} holds a "
             f"{checkpoint.architecture}. {way_out}"
         )
+    _check_weights(path, found[0], checkpoint, way_out)
     return found[0]
+
+
+def _check_weights(path: Path, model: dict[str, Any], checkpoint: Checkpoint, way_out: str) -> None:
+    """Refuse a report that was made before the folder's weights or threshold were changed."""
+    from fakelens.detector import load_detector  # here, because it imports torch, and most of the Hub's part does not
+    from fakelens.evaluation.journal import identity
+
+    detector = load_detector(checkpoint.folder, device="cpu")
+    if identity(detector)["weights"] != model["weights_sha256"]:
+        raise UserError(f"{path} is about other weights than {checkpoint.folder} holds now. {way_out}")
+    if detector.threshold != model["decision_threshold"]:
+        raise UserError(
+            f"{path} was made with the decision threshold {model['decision_threshold']:.6g}; {checkpoint.folder} has "
+            f"{detector.threshold:.6g} now. {way_out}"
+        )
 
 
 def _is_about(model: dict[str, Any], checkpoint: Checkpoint) -> bool:
