@@ -22,7 +22,7 @@ demo: setup ## make the sample, train about a minute, evaluate, write a Hub-read
 	$(BIN)/python scripts/demo.py
 
 test: setup ## the default test run, offline
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 test-slow: setup ## the tests that `make test` leaves out; CI runs both
 	$(BIN)/python -m pytest -m slow

@@ -9,6 +9,8 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+# Tiny networks gain nothing from threads, and test processes side by side would fight over the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -25,7 +27,10 @@ def no_pause_at_the_end_of_streams():
 def private_cache(tmp_path_factory):
     """Keep the embedded sample and tracked runs out of the user's own folders."""
     cache = tmp_path_factory.mktemp("cache")
-    os.environ["FAKELENS_CACHE"] = str(cache / "fakelens")
+    # One sample for all of pytest-xdist's workers, whose folders lie side by side.
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    os.environ["FAKELENS_CACHE"] = str(shared / "fakelens")
     os.environ["TRACKIO_DIR"] = str(cache / "trackio")
     return cache
 
@@ -33,9 +38,12 @@ def private_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def sample(private_cache):
     """The embedded sample's folder, made once."""
+    from filelock import FileLock
+
     from fakelens.data.sample import make_sample
 
-    return make_sample()
+    with FileLock(f"{os.environ['FAKELENS_CACHE']}.lock"):
+        return make_sample()
 
 
 @pytest.fixture(scope="session")

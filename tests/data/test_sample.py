@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from fakelens.data.sample import DESCRIPTION, make_sample, photographs
 from fakelens.data.skips import SkipLog
@@ -9,6 +10,7 @@ def rows(split):
     return list(examples(open_source("sample", split), SkipLog()))
 
 
+@pytest.mark.slow
 def test_same_bytes_each_time(sample, tmp_path):
     again = make_sample(tmp_path / "again")
     names = sorted(p.name for p in sample.iterdir())

@@ -15,6 +15,8 @@ def print_summary(report: dict[str, Any]) -> None:
         report: The content of report.json.
     """
     console = Console(markup=False)  # a path may have brackets in it
+    if not console.is_terminal:
+        console = Console(markup=False, width=120)  # a file has room
     scores = _table(
         report["data"]["description"], "split", "view", "AUROC (95 %)", "accuracy", "judged", "gap", "images"
     )
@@ -47,7 +49,9 @@ def print_summary(report: dict[str, Any]) -> None:
     for table in (scores, robust, attacks, makers):
         if table.rows:
             console.print(table)
-    console.print("judged: share of images outside the uncertain band; gap: the shortcut gap, AUROC raw - normalised")
+    console.print(
+        "right: accuracy; judged: share of images outside the uncertain band; gap: the shortcut gap, AUROC raw - normalised"
+    )
     for model in report["models"]:
         if "attacks_skipped" in model:
             console.print(f"{model['name']} was not attacked. {model['attacks_skipped']}")
@@ -60,7 +64,7 @@ def print_summary(report: dict[str, Any]) -> None:
 def _table(title: str, *columns: str) -> Table:
     """Return a table whose first column is the model."""
     table = Table(title=title)
-    table.add_column("model", overflow="fold")
+    table.add_column("model", overflow="fold", min_width=10)
     for column in columns:
         words = column in ("split", "view", "attack", "worst step")
         table.add_column(column, justify="left" if words else "right", no_wrap=True)

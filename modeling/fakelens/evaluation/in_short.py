@@ -48,7 +48,7 @@ def _beside_file_facts(auroc: float | None, view: str, audit: dict[str, Any]) ->
     if auroc is None or leaked is None:
         return ""
     if auroc <= leaked:
-        return f"File facts alone, the picture unseen, reach {leaked:.3f}: this score shows nothing."
+        return f"File facts alone, the picture unseen, reach {leaked:.3f}: this score does not show that it looked."
     return f"File facts alone, the picture unseen, reach {leaked:.3f}."
 
 
