@@ -66,6 +66,7 @@ def main(args: CalibrateArguments) -> None:
     check_rates(args.max_fpr, args.max_miss)
     folder = destination(args)
     detector = load_detector(args.model, args.device, args.trust_remote_code)
+    detector.require_pytorch()
     source, skips = open_source(args.data, args.split), SkipLog()
     found = islice(examples(source, skips), args.limit)
     total = min((n for n in (source.rows, args.limit) if n is not None), default=None)

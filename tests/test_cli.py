@@ -129,3 +129,19 @@ def test_wrong_calls_end_with_one_message_and_exit_2(tmp_path, monkeypatch, tiny
 def test_help_shows_an_example():
     result = run("--help")
     assert result.exit_code == 0 and "Example: fakelens" in result.stdout
+
+
+def test_what_the_file_states_and_where_it_is_out_of_its_depth_stand_beside_the_score(tmp_path, tiny_model):
+    from PIL.PngImagePlugin import PngInfo
+
+    stated = PngInfo()
+    stated.add_text("parameters", "a harbour at dusk\nSteps: 20, Sampler: Euler a, Model: dreamshaper_8")
+    image = picture(seed=3).resize((64, 64))
+    image.save(tmp_path / "stated.png", pnginfo=stated)
+    image.save(tmp_path / "plain.png")
+    row, plain = rows_of(run(tmp_path / "stated.png", tmp_path / "plain.png", "--model", tiny_model, "--json"))
+    assert row["score"] == plain["score"]  # what a file states is never part of it
+    assert {claim["says"] for claim in row["provenance"]["claims"]} == {"ai"}
+    assert plain["provenance"]["claims"] == []
+    assert bool(row["disagreement"]) == (row["verdict"] == "real")
+    assert row["sentence"].endswith(".") and any("64" in warning for warning in row["warnings"])

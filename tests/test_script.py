@@ -39,6 +39,7 @@ WRONG = {
     "audit": (["--data", "no/where/at/all"], "no/where/at/all"),
     "calibrate": (["--model", "no/where/at/all", "--data", "sample", "--output", "out"], "no/where/at/all"),
     "evaluate": (["--model", "no/where/at/all", "--data", "sample", "--output", "out"], "no/where/at/all"),
+    "export": (["--model", "no/where/at/all", "--output", "out"], "no/where/at/all"),
     "leave_one_out": (["no.yaml", "--output", "out"], "no.yaml"),
     "predict": (["--model", "no/where/at/all", "--data", ".", "--output", "out.csv"], "no/where/at/all"),
     "prepare": (["--data", "no/where/at/all", "--output", "out"], "no/where/at/all"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:  # torch and transformers take seconds to import: `--help` doe
     from fakelens.detector import Detector
 
 # With --heatmap, `heatmap` (the path of the overlay) stands beside them.
-FIELDS = ("path", "verdict", "score", "model", "provenance", "notes", "error")
+FIELDS = (
+    *("path", "verdict", "score", "model"),
+    *("sentence", "warnings", "provenance", "disagreement", "notes", "error"),
+)
 EPILOG = "Example: fakelens holiday.jpg downloads/ --json > verdicts.jsonl"
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None)
@@ -65,6 +69,8 @@ def detect(
         silence_libraries()
         detector = load_detector(model, device, trust_remote_code)
         detector.fake_threshold(max_fpr)
+        if heatmap is not None:
+            detector.require_pytorch()
     except UserError as error:
         typer.echo(f"fakelens: {error}", err=True)
         raise typer.Exit(2) from None
@@ -99,13 +105,15 @@ def judge(
             judged = iter(zip(images, detector(images, max_fpr, batch_size), strict=True))
             for number, item in enumerate(batch):
                 row: dict[str, Any] = dict.fromkeys(FIELDS)
-                row |= {"path": item.name, "model": detector.name, "provenance": {}, "notes": []}
+                row |= {"path": item.name, "model": detector.name, "warnings": [], "provenance": {}, "notes": []}
                 if number in errors:
                     row["error"] = errors[number]
                 else:
                     image, verdict = next(judged)
                     row["verdict"], row["score"], row["error"] = verdict.verdict, verdict.score, verdict.error
-                    row["provenance"], row["notes"] = verdict.provenance, list(verdict.notes)
+                    row["sentence"], row["disagreement"] = verdict.sentence, verdict.disagreement
+                    row["warnings"], row["notes"] = list(verdict.warnings), list(verdict.notes)
+                    row["provenance"] = verdict.provenance
                     if heatmap is not None and verdict.verdict is not None:
                         row["heatmap"] = draw(detector, image, heatmap, item.name)
                 yield row
@@ -137,7 +145,7 @@ def write_csv(rows: Iterator[dict[str, Any]]) -> int:
     for row in rows:
         failed += row["error"] is not None
         row["provenance"] = json.dumps(row["provenance"], ensure_ascii=False)
-        row["notes"] = "; ".join(row["notes"])
+        row["warnings"], row["notes"] = " ".join(row["warnings"]), "; ".join(row["notes"])
         writer.writerow(row)
     return failed
 
@@ -151,8 +159,9 @@ def write_table(rows: Iterator[dict[str, Any]]) -> int:
         failed += row["error"] is not None
         score = "" if row["score"] is None else f"{row['score']:.3f}"
         verdict = row["verdict"] or "not judged"
-        remarks = row["error"] or "; ".join(row["notes"])
-        table.add_row(row["path"], verdict, score, remarks, style=colours[row["verdict"]])
+        remarks = row["error"] or "\n".join([*filter(None, [row["disagreement"]]), *row["warnings"], *row["notes"]])
+        # What comes from a file or its name is not markup.
+        table.add_row(escape(row["path"]), verdict, score, escape(remarks), style=colours[row["verdict"]])
     Console().print(table)
     return failed
 

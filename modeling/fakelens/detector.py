@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -11,20 +11,22 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.image_processing_utils import BaseImageProcessor
 
-import fakelens.models  # noqa: F401  registers our classes, so that they load without code from a repo
-from fakelens.data.decode import DecodedImage, ImageError, decode_image
+from fakelens.data.decode import DecodedImage, ImageError, decode_image, read_file
 from fakelens.errors import UserError
+from fakelens.explain.limits import warnings_for
+from fakelens.explain.provenance import Provenance, disagreement, read_provenance
+from fakelens.explain.verdicts import verdict_sentence
+from fakelens.loading import DEFAULT_MODEL, load_network
+from fakelens.onnx.session import OnnxModel
 from fakelens.parallel import worker_count, workers
 
-DEFAULT_MODEL = "runs/demo/model"  # what `make demo` writes
 BATCH_SIZE = 16
 # Pictures that a CPU takes through a network at a time. With more, activations outgrow its caches and what the C
 # library keeps for reuse, and every picture takes longer.
 CPU_BATCH = 4
-PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,37 @@ class Verdict:
         verdict: "real", "fake", or "uncertain" where the score lies in the detector's uncertain band; None if the
             image could not be judged.
         score: P(fake) in [0, 1]; None likewise.
-        provenance: What the file states of itself (format, size, camera, software); never part of the score.
+        sentence: The verdict in plain words, with what it is worth.
+        warnings: In what the image differs from the photographs that a detector knows.
+        provenance: What the file states of itself (format, size, claims of origin); never part of the score.
+        disagreement: Where the file states one thing and the detector another; None if they agree.
         notes: What was done to the image before it was judged.
         error: Why it could not be judged; None if it was.
     """
 
     verdict: str | None
     score: float | None
+    sentence: str = ""
+    warnings: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    disagreement: str | None = None
     notes: tuple[str, ...] = ()
     error: str | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An image as it is judged, and what stands beside its score.
+
+    Attributes:
+        picture: What goes to the network.
+        warnings: What `warnings_for` says of it.
+        stated: What its file states of its origin.
+    """
+
+    picture: DecodedImage
+    warnings: tuple[str, ...]
+    stated: Provenance
 
 
 class Detector:
@@ -61,7 +84,11 @@ class Detector:
     """
 
     def __init__(
-        self, model: PreTrainedModel, processor: BaseImageProcessor, name: str = "", device: str | None = None
+        self,
+        model: PreTrainedModel | OnnxModel,
+        processor: BaseImageProcessor,
+        name: str = "",
+        device: str | None = None,
     ):
         self.name = name
         try:
@@ -95,6 +122,15 @@ class Detector:
         # By what the logits are divided: by the model itself, or by the weights of its last layer.
         self.temperature = float(settings.get("logit_temperature", settings.get("calibrated_temperature", 1.0)))
 
+    def require_pytorch(self) -> None:
+        """Refuse a network in ONNX, where its gradients or weights are needed.
+
+        Raises:
+            UserError: If it is one.
+        """
+        if isinstance(self.model, OnnxModel):
+            raise self.model.refusal()
+
     def scores(self, images: list[Image.Image]) -> np.ndarray:
         """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB pictures of any size."""
         return p_fake(self.probabilities(images))
@@ -111,13 +147,17 @@ class Detector:
         # One call a picture: processors stack only pictures of equal size.
         return _stack([self.processor(images=image, return_tensors="pt") for image in images])
 
-    def judge(self, inputs: dict[str, torch.Tensor]) -> np.ndarray:
+    def judge(self, inputs: dict[str, torch.Tensor], step: int | None = None) -> np.ndarray:
         """Return the probability of each of `classes`, of shape `(batch_size, classes)`, for what `process` made.
 
         May be called from several threads.
+
+        Args:
+            inputs: What `process` made.
+            step: How many pictures go through the network at a time, at least 1; what is best here if None.
         """
         count = len(next(iter(inputs.values())))
-        step = self.at_once(count)
+        step = step or self.at_once(count)
         with self._turn:
             parts = [
                 self._logits({name: tensor[start : start + step] for name, tensor in inputs.items()})
@@ -175,14 +215,14 @@ class Detector:
         step = self.at_once(batch_size)
         with workers(max(1, min(self.workers, len(items)))) as pool:
             for start in range(0, len(items), batch_size):
-                decoded = list(pool.map(_decode, items[start : start + batch_size]))
-                pictures = [d.image for d in decoded if isinstance(d, DecodedImage)]
+                decoded = list(pool.map(_see, items[start : start + batch_size]))
+                pictures = [d.picture.image for d in decoded if isinstance(d, Seen)]
                 inputs = list(pool.map(self.process, ([picture] for picture in pictures)))
                 parts = (_stack(inputs[at : at + step]) for at in range(0, len(inputs), step))
                 scores = (score for part in pool.map(self.judge, parts) for score in p_fake(part))
                 verdicts += [
-                    self._verdict(d, float(next(scores)), fake_above)
-                    if isinstance(d, DecodedImage)
+                    self._verdict(d, float(next(scores)), fake_above, max_fpr)
+                    if isinstance(d, Seen)
                     else Verdict(None, None, error=str(d))
                     for d in decoded
                 ]
@@ -210,19 +250,26 @@ class Detector:
             )
         return max(self.threshold, self.fpr_thresholds[max(kept)])
 
-    def _verdict(self, image: DecodedImage, score: float, fake_above: float) -> Verdict:
-        facts = {
-            "format": image.format,
-            "width": image.width,
-            "height": image.height,
-            "camera": image.camera,
-            "software": image.software,
-        }
-        provenance = {key: value for key, value in facts.items() if value}
+    def _verdict(self, seen: Seen, score: float, fake_above: float, max_fpr: float | None) -> Verdict:
+        image = seen.picture
+        facts = {"format": image.format, "width": image.width, "height": image.height}
+        named = {"camera": image.camera, "software": image.software}
+        provenance = facts | {key: value for key, value in named.items() if value} | asdict(seen.stated)
         if not np.isfinite(score):
-            return Verdict(None, None, provenance, image.notes, "the model's score is not a number")
-        word = "fake" if score >= fake_above else "real" if score < self.uncertain_band[0] else "uncertain"
-        return Verdict(word, score, provenance, image.notes)
+            error = "the model's score is not a number"
+            return Verdict(None, None, "", seen.warnings, provenance, None, image.notes, error)
+        word = self.word(score, fake_above)
+        sentence, conflict = verdict_sentence(word, score, max_fpr), disagreement(word, seen.stated)
+        return Verdict(word, score, sentence, seen.warnings, provenance, conflict, image.notes)
+
+    def word(self, score: float, fake_above: float) -> str:
+        """Return "real", "fake" or "uncertain" for a score.
+
+        Args:
+            score: P(fake) in [0, 1].
+            fake_above: What `fake_threshold` returned.
+        """
+        return "fake" if score >= fake_above else "real" if score < self.uncertain_band[0] else "uncertain"
 
 
 def p_fake(probabilities: np.ndarray) -> np.ndarray:
@@ -242,69 +289,35 @@ def load_detector(
 ) -> Detector:
     """Load a detector from a folder or a Hub repo.
 
-    Models of ours run the code installed here. Weights are read from safetensors alone.
+    Models of ours run the code installed here. Weights are read from safetensors alone; a folder that
+    `scripts/export.py` wrote holds ONNX instead, which onnxruntime runs.
 
     Args:
-        model: A folder, or `USER/NAME` on the Hub; defaults to `$FAKELENS_MODEL`, then to what `make demo` wrote.
+        model: A folder, an ONNX file in one (`DIR/model_int8.onnx`), or `USER/NAME` on the Hub; defaults to
+            `$FAKELENS_MODEL`, then to what `make demo` wrote.
         device: `cpu`, `cuda`, `cuda:1`, `mps`, ...; the fastest one present if None.
         trust_remote_code: Run a repo's own code for an architecture that is not installed here.
 
     Raises:
-        UserError: If there is no such model, or it has no safetensors, no processor or no class "real".
+        UserError: If there is no such model, it has no safetensors or ONNX, no processor or no class "real", or it
+            cannot run on the device.
     """
     name = str(model or os.environ.get("FAKELENS_MODEL") or DEFAULT_MODEL)
-    check_model_folder(name)
+    network, processor = load_network(name, device, trust_remote_code)
+    # onnxruntime may lack the device that is the fastest for torch.
+    return Detector(network, processor, name, network.device if isinstance(network, OnnxModel) else device)
+
+
+def _see(item: bytes | str | Path | Image.Image) -> Seen | ImageError:
     try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
-        processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=trust_remote_code)
-        network = AutoModelForImageClassification.from_pretrained(
-            name, config=config, trust_remote_code=trust_remote_code, use_safetensors=True, dtype=torch.float32
-        )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        way_out = (
-            "Pass --trust-remote-code if you trust its code."
-            if "trust_remote_code" in str(error)
-            else "Check the name and the files; a private repo needs `hf auth login`."
-        )
-        raise UserError(f"The model {name!r} does not load: {first} {way_out}") from error
-    return Detector(network, processor, name, device)
-
-
-def check_model_folder(name: str) -> None:
-    """Refuse a local model that is missing, incomplete, or kept as a pickle, which could run any code when read.
-
-    Args:
-        name: A folder, or a Hub id, which is left to the Hub.
-
-    Raises:
-        UserError: With what is wrong and the way out.
-    """
-    folder = Path(name)
-    if not folder.exists():
-        if name.count("/") == 1 and not name.startswith((".", "/", "~")) and name != DEFAULT_MODEL:
-            return
-        way_out = "Run `make demo` to make one, or name a model" if name == DEFAULT_MODEL else "Name a model"
-        raise UserError(f"There is no model at {name}. {way_out} with --model FOLDER or --model USER/NAME.")
-    if not folder.is_dir():
-        raise UserError(f"{name} is a file; a model is a folder with config.json and model.safetensors.")
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{name} has no config.json, so it is not a model. Name the folder that holds one.")
-    if not any(folder.glob("model*.safetensors")):
-        pickles = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
-        if pickles:
-            raise UserError(
-                f"{name} holds {pickles[0]}, a pickle, which can run any code when it is read, so it is refused. "
-                "Save the model again with `save_pretrained`, which writes model.safetensors."
-            )
-        raise UserError(f"{name} has no model.safetensors. Save the model with `save_pretrained`.")
-
-
-def _decode(item: bytes | str | Path | Image.Image) -> DecodedImage | ImageError:
-    try:
-        return decode_image(item)
+        if isinstance(item, Image.Image):
+            picture, data = decode_image(item), None
+        else:
+            data = item if isinstance(item, bytes) else read_file(Path(item))
+            picture = decode_image(data)
     except ImageError as error:
         return error
+    return Seen(picture, warnings_for(picture.image, data), read_provenance(data) if data else Provenance())
 
 
 def _stack(inputs: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

@@ -60,6 +60,7 @@ def pixel_space(detector: Detector) -> Normalisation:
     Raises:
         UserError: If the detector is an ensemble, or its processor does not state its normalisation.
     """
+    detector.require_pytorch()
     if detector.model.main_input_name != "pixel_values":
         raise UserError(
             "It is an ensemble, whose members see different pictures, so that no one change of pixels attacks it. "

@@ -35,6 +35,7 @@ def heat_map(detector: Detector, image: Image.Image) -> np.ndarray:
     Raises:
         UserError: If the network has no spatial feature maps.
     """
+    detector.require_pytorch()
     model = detector.model
     if isinstance(model, EnsembleForImageClassification):
         members = zip(model.members, detector.processor.processors, model.config.member_weights, strict=True)

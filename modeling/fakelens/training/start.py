@@ -28,6 +28,7 @@ def first_model(model: ModelArguments, labels: list[str]) -> tuple[PreTrainedMod
         )
         return network, build_processor(model.architecture, model.image_size, **model.processor_options)
     detector = load_detector(model.start_from, device="cpu")  # the Trainer moves it
+    detector.require_pytorch()
     found = [name for _, name in sorted(detector.model.config.id2label.items(), key=lambda item: int(item[0]))]
     if found != labels:
         raise UserError(
