@@ -25,7 +25,7 @@ test: setup ## the default test run, offline
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 test-slow: setup ## the tests that `make test` leaves out; CI runs both
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
 
 quality: setup ## lint (docstring arguments against signatures too), format, types
 	$(BIN)/ruff check .
