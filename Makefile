@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow quality format bench clean
+.PHONY: help setup browser demo test test-slow quality format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -26,6 +26,10 @@ test: setup ## the default test run, offline
 
 test-slow: setup ## the tests that `make test` leaves out; CI runs both
 	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
+
+browser: setup ## for the browser tests: Chromium (with apt-get, as root) and onnxruntime-web; needs Node.js
+	apt-get update && apt-get install -y --no-install-recommends chromium
+	npm --prefix space/browser ci --ignore-scripts --no-audit --no-fund
 
 quality: setup ## lint (docstring arguments against signatures too), format, types
 	$(BIN)/ruff check .

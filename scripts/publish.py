@@ -3,8 +3,9 @@
     python scripts/publish.py --model runs/custom_cnn/model --repo-id USER/NAME --report runs/custom_cnn/report
     python scripts/publish.py --model runs/custom_cnn/model --repo-id USER/NAME --version 1.1.0 --examples my/pictures
     python scripts/publish.py --model runs/custom_cnn/model --repo-id USER/NAME --dry-run runs/custom_cnn/hub
+    python scripts/publish.py --space true --repo-id USER/SPACE --models USER/NAME
 
-The last line writes the files to a folder instead, without a network or a token. A push needs a token with write
+--dry-run writes the files to a folder instead, without a network or a token. A push needs a token with write
 access, from `hf auth login` or HF_TOKEN.
 
 Publishing again replaces the card. What people wrote into it is kept if it stands between the card's two `yours` marks
@@ -18,8 +19,10 @@ from pathlib import Path
 from huggingface_hub.utils import disable_progress_bars
 from transformers.utils.logging import disable_progress_bar
 
+from fakelens.errors import UserError
 from fakelens.hub.publish import assemble, collect_files
 from fakelens.hub.push import check_version, publish
+from fakelens.hub.space import SPACE_FILES, collect_space, publish_space
 from fakelens.script import parse, script
 
 
@@ -27,8 +30,14 @@ from fakelens.script import parse, script
 class PublishArguments:
     """What to publish, and where."""
 
-    model: str = field(metadata={"help": "Folder that training wrote, with config.json and model.safetensors."})
     repo_id: str = field(metadata={"help": "USER/NAME on the Hub."})
+    model: str | None = field(
+        default=None, metadata={"help": "Folder that training wrote, with config.json and model.safetensors."}
+    )
+    space: bool = field(default=False, metadata={"help": "Publish the app in space/ instead of a model."})
+    models: list[str] = field(
+        default_factory=list, metadata={"help": "With --space: Hub ids of the models that it offers."}
+    )
     report: str | None = field(
         default=None,
         metadata={"help": "Folder that scripts/evaluate.py wrote; without it the card says: not evaluated."},
@@ -55,6 +64,11 @@ def main(args: PublishArguments) -> None:
     if not sys.stderr.isatty():
         disable_progress_bars()
         disable_progress_bar()
+    if args.space:
+        main_space(args)
+        return
+    if args.model is None or args.models:
+        raise UserError("Name a model's folder with --model, or say --space true --models USER/NAME ... for the app.")
     model, report = Path(args.model), Path(args.report) if args.report else None
     check_version(args.version, args.create_pr)
     files = collect_files(model, args.repo_id, report, examples=args.examples, version=args.version)
@@ -67,6 +81,20 @@ def main(args: PublishArguments) -> None:
     print(f"{published.url}\ncommit {published.commit}{'' if published.changed else ' (nothing to change)'}")
     if published.tag:
         print(f"tag {published.tag}")
+
+
+def main_space(args: PublishArguments) -> None:
+    """Write or push the Space and say where it is."""
+    if args.model or args.report or args.version:
+        raise UserError("--model, --report and --version belong to a model's repo; a Space takes --models USER/NAME.")
+    folder = Path(__file__).parents[1] / "space"
+    files = collect_space(folder, args.models)
+    if args.dry_run:
+        assemble(files, Path(args.dry_run), [folder], SPACE_FILES)
+        print(f"{len(files)} files of the Space {args.repo_id} are in {args.dry_run}. Nothing was pushed.")
+        return
+    published = publish_space(files, args.repo_id, args.models, args.private, args.create_pr)
+    print(f"{published.url}\ncommit {published.commit}{'' if published.changed else ' (nothing to change)'}")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ def test_help_shows_an_example(run, name):
 WRONG = {
     "ablate": (["no.yaml", "--key", "seed", "--values", "1", "--output", "out"], "no.yaml"),
     "audit": (["--data", "no/where/at/all"], "no/where/at/all"),
+    "build_browser_space": (["--model", "no/where/at/all", "--output", "out"], "no/where/at/all"),
     "calibrate": (["--model", "no/where/at/all", "--data", "sample", "--output", "out"], "no/where/at/all"),
     "evaluate": (["--model", "no/where/at/all", "--data", "sample", "--output", "out"], "no/where/at/all"),
     "export": (["--model", "no/where/at/all", "--output", "out"], "no/where/at/all"),

@@ -18,6 +18,7 @@ WAITS = (1.0, 2.0, 4.0)  # seconds before the second, third and fourth attempt
 TOKENS = "https://huggingface.co/settings/tokens"
 WAYS_OUT = {
     401: f"The token is not valid. Make one with write access at {TOKENS}, then run `hf auth login` or set HF_TOKEN.",
+    402: "The Hub asks for a paid plan to create that. Use a plan that has it, or name a repo that exists.",
     403: "The token may not write there. Use a token with write access to that user or organisation, or --create-pr.",
     404: "Check the name, and that the token may see the repo.",
     409: "Someone else is writing to the repo. Run the same command again.",

@@ -3,6 +3,7 @@
 A dry run writes exactly what the first push sends: both take the files from `collect_files`.
 """
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -57,18 +58,19 @@ def collect_files(
     return dict(sorted(files.items()))
 
 
-def assemble(files: Files, out_dir: Path, inputs: list[Path]) -> None:
-    """Write a model's repo to a folder, whole or not at all; one that an earlier run wrote is replaced.
+def assemble(files: Files, out_dir: Path, inputs: list[Path], allowed: re.Pattern[str] = ALLOWED) -> None:
+    """Write a repo to a folder, whole or not at all; one that an earlier run wrote is replaced.
 
     Args:
         files: What `collect_files` returned.
         out_dir: The folder to write.
         inputs: Folders that the files come from, which the new one must not replace.
+        allowed: What an earlier run may have written.
 
     Raises:
         UserError: If the folder holds anything that an earlier run would not have written, or cannot be written.
     """
-    _check_replaceable(out_dir, inputs)
+    _check_replaceable(out_dir, inputs, allowed)
     place = out_dir.resolve()
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +96,7 @@ def assemble(files: Files, out_dir: Path, inputs: list[Path]) -> None:
         raise UserError(f"{out_dir} cannot be written: {error}. What was there is unchanged.") from None
 
 
-def _check_replaceable(out_dir: Path, inputs: list[Path]) -> None:
+def _check_replaceable(out_dir: Path, inputs: list[Path], allowed: re.Pattern[str]) -> None:
     if not out_dir.exists():
         return
     here = out_dir.resolve()
@@ -103,7 +105,7 @@ def _check_replaceable(out_dir: Path, inputs: list[Path]) -> None:
     if not out_dir.is_dir():
         raise UserError(f"{out_dir} is a file. Name a new folder.")
     names = [p.relative_to(out_dir).as_posix() for p in sorted(out_dir.rglob("*")) if not p.is_dir()]
-    strange = next((name for name in names if not ALLOWED.fullmatch(name)), None)
+    strange = next((name for name in names if not allowed.fullmatch(name)), None)
     if strange or (names and CARD not in names):
         raise UserError(
             f"{out_dir} holds {strange or names[0]} and was not written by an earlier dry run. Name a new folder."

@@ -1,0 +1,245 @@
+"""README.md: everything that it names is there, its Python runs, and so do its commands, on tiny data.
+
+The commands run as they stand, in a folder where each of their placeholders is a real thing: a model, a data set, a
+picture; and in the README's order, for publishing takes the report that evaluating wrote. `TINY` has what is added or
+changed so that a command takes seconds, `NOT_RUN` the ones that run elsewhere.
+"""
+
+import csv
+import json
+import os
+import re
+import runpy
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from fakelens import cli
+from fakelens.data.tiny_autoencoder import tiny_decoder, tiny_encoder
+from tests.abuse import picture
+from tests.readme import ROOT, Command, commands, faults, python_blocks
+from tests.tiny_data import write_tiny_data
+
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = commands(TEXT)
+MODELS = (
+    "runs/demo/model",
+    "runs/demo/hub",
+    "runs/custom_cnn/model",
+    "runs/openfake/model",
+    "DIR",
+    "A",
+    "B",
+    "USER/NAME",
+)
+DATA = ("SOURCE", "SHARDS", "YOUR_PICTURES", "path/to/new")
+QUIET = {"report_to": "none", "disable_tqdm": "true", "use_cpu": "true"}
+TINY_CNN = '{"hidden_sizes": [4, 8], "classifier_size": 4}'
+
+# The beginning of a command -> why it is not run here.
+NOT_RUN = {
+    "make ": "`.ci/run` runs demo, test and test-slow; bench takes minutes",
+    "python space/app.py": "tests/test_space.py and tests/space run it",
+    "python benchmarks/": "they take minutes",
+    "pip ": "it would change this environment",
+}
+# These are run by `make test-slow`, as processes of their own; all others by `make test`, in this process.
+SLOW = (
+    "torchrun",
+    "accelerate",
+    *(f"python scripts/{name}.py" for name in ("ablate", "evaluate", "leave_one_out", "train")),
+)
+SLOW += ("python scripts/publish.py",)  # needs the report of an evaluation before it
+
+# A word -> what stands for it.
+REPLACED = {
+    "https://example.org/a.png": ["other.png"],  # there is no network
+    "HUB_ID_OR_FOLDER": ["encoder.safetensors", "decoder.safetensors"],
+    "10.0.0.1": ["127.0.0.1"],
+    "16": ["2"],  # processes, of two machines
+    "8": ["2"],
+}
+# The name of a script or a recipe -> what is added.
+TINY = {
+    "publish.py": ["--examples", "none"],
+    "custom_cnn.yaml": ["--image_size", "32", "--model_options", TINY_CNN, "--max_steps", "2"],
+    "s0_efficientnetv2_s.yaml": ["--data", "SOURCE", "--pretrained", "false"]
+    + ["--image_size", "32", "--max_steps", "1"],
+    "s2_efficientnet_b2.yaml": ["--pretrained", "false", "--holdout", "0.5"]
+    + [word for phase in range(3) for word in (f"--phases.{phase}.epochs", "0.5")],
+    "continual.yaml": ["--rehearsal", '["SOURCE"]', "--max_steps", "2", "--eval_steps", "1"],
+    "RECIPE.yaml": [],
+}
+
+
+@pytest.fixture(scope="module")
+def world(tiny_model, tmp_path_factory):
+    """A folder in which everything that the README's commands name is there."""
+    folder = tmp_path_factory.mktemp("world")
+    for name in ("scripts", "recipes", "benchmarks", "space"):
+        (folder / name).symlink_to(ROOT / name)
+    for name in MODELS:
+        shutil.copytree(tiny_model, folder / name)
+    for name in DATA:
+        write_tiny_data(folder / name, {"train": 44, "validation": 44, "test": 44})
+    # As training leaves it: calibrated.
+    for name in ("runs/demo/model", "runs/demo/hub"):
+        config = json.loads((folder / name / "config.json").read_text())
+        config |= {"uncertain_band": [0.4, 0.6], "fpr_thresholds": {"0.05": 0.6}}
+        (folder / name / "config.json").write_text(json.dumps(config))
+    for number, name in enumerate(("photo.jpg", "other.png", "downloads/a.jpg", "downloads/b/c.jpg", "FOLDER/d.jpg")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        picture(64, 48, number).save(folder / name)
+    splits = [f"path/to/folder/{split}" for split in ("train", "validation", "test")]
+    for number, name in enumerate(f"{at}/{kind}" for at in ("data/raw", *splits) for kind in ("real", "fake")):
+        (folder / name).mkdir(parents=True)
+        for image in range(8):
+            picture(40, 40, 100 * number + image).save(folder / name / f"{image}.png")
+    phases = [
+        {"name": "base", "steps": 2},
+        {"name": "adversarial", "steps": 2, "adversarial": {"share": 0.3, "eps": [0.05]}},
+    ]
+    recipe = {
+        "architecture": "custom_cnn",
+        "image_size": 32,
+        "data": "SOURCE",
+        "model_options": yaml.safe_load(TINY_CNN),
+    }
+    recipe |= {"per_device_train_batch_size": 4, "phases": phases, "report_to": "none", "use_cpu": True}
+    (folder / "RECIPE.yaml").write_text(yaml.safe_dump(recipe))
+    torch.manual_seed(0)
+    for name, network in (("encoder", tiny_encoder()), ("decoder", tiny_decoder())):
+        save_file(network.state_dict(), folder / f"{name}.safetensors")
+    return folder
+
+
+def tiny(command: Command) -> list[str]:
+    """Return a command's words, changed so that it takes seconds."""
+    words = [word for old in command.words for word in REPLACED.get(old, [old])]
+    if command.program == "torchrun":
+        words[1:1] = ["--standalone"]
+    if command.program == "accelerate" and "--config_file" not in words:
+        # Without GPUs, accelerate starts several processes only by these settings.
+        words[2:2] = ["--config_file", "recipes/accelerate/two_cpu_processes.yaml"]
+    name = Path(command.file).name
+    if name == "train.py":
+        recipe = Path(command.arguments[0]).name
+        words += [*TINY[recipe], *(word for key, value in QUIET.items() for word in (f"--{key}", value))]
+        words += ["--per_device_train_batch_size", "4", "--output_dir", f"runs/trained/{COMMANDS.index(command)}"]
+    elif name == "publish.py" and "--dry-run" not in words:
+        words += ["--dry-run", f"runs/pushed/{COMMANDS.index(command)}"]  # tests/hub pushes
+    return words + TINY.get(name, [])
+
+
+def is_run(command: Command) -> bool:
+    return not " ".join(command.words).startswith(tuple(NOT_RUN))
+
+
+def is_slow(command: Command) -> bool:
+    return " ".join(command.words).startswith(SLOW)
+
+
+def test_everything_that_the_readme_names_is_there():
+    assert not faults(TEXT)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "    python scripts/nothing.py --data SOURCE",
+        "    python scripts/audit.py --data SOURCE --spilt train",
+        "    make nothing",
+        "    fakelens photo.jpg --cvs",
+        "    fakeless photo.jpg",
+        "    torchrun --nproc_per_nod 8 scripts/evaluate.py --model A",
+        "```bash\naccelerate launch --num_proceses 8 \\\n    scripts/evaluate.py --model A\n```",
+        "```bash\naccelerate launch scripts/evaluate.py --modle A\n```",
+        "    python scripts/train.py recipes/nothing.yaml",
+        "    python scripts/train.py recipes/custom_cnn.yaml --learning_rte 1",
+        "    python scripts/train.py recipes/s2_efficientnet_b2.yaml --phases.7.steps 1",
+        "say `--max-frp 0.01`",
+        "say `scripts/train.py --kees`",
+        "| `s9_nothing` | a recipe |",
+        "`modeling/fakelens/data/nothing.py` lists them",
+    ],
+)
+def test_what_is_not_there_is_found(wrong):
+    assert len(faults(f"# Title\n\n{wrong}\n")) >= 1
+
+
+@pytest.mark.parametrize("number", range(len(python_blocks(TEXT))))
+def test_a_block_of_python_runs(number, world, monkeypatch, capsys):
+    monkeypatch.chdir(world)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", world / "cache")
+    block = python_blocks(TEXT)[number]
+    exec(compile(block, f"README.md, block {number}", "exec"), {"__name__": "__main__"})
+    said = capsys.readouterr().out
+    if "p_fake.csv" in block:
+        with (world / "p_fake.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == 2 and all(0 <= float(row["p_fake"]) <= 1 and Path(row["path"]).is_file() for row in rows)
+    else:
+        assert re.search(r"\b(real|fake|uncertain)\b", said) and re.search(r"0\.\d", said), said
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if is_run(c) and not is_slow(c)], ids=lambda c: c.text)
+def test_a_command_runs(command, world, monkeypatch, capsys):
+    monkeypatch.chdir(world)
+    words = tiny(command)
+    monkeypatch.setattr(sys, "argv", words[1:] if command.file else words)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    try:
+        if command.file:
+            runpy.run_path(words[1], run_name="__main__")
+        else:
+            cli.app()
+        status = 0
+    except SystemExit as stopped:
+        status = stopped.code or 0
+    said = capsys.readouterr()
+    assert status == 0, said.err
+    if command.output:
+        assert said.out.count("\n") > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [c for c in COMMANDS if is_run(c) and is_slow(c)], ids=lambda c: c.text)
+def test_a_command_runs_as_a_process_of_its_own(command, world):
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    ranks = [tiny(command)]
+    if "--machine_rank" in ranks[0]:
+        # Both machines are this one; the README's port may be taken.
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            ranks[0][ranks[0].index("--main_process_port") + 1] = str(free.getsockname()[1])
+        ranks.append(list(ranks[0]))
+        ranks[1][ranks[1].index("--machine_rank") + 1] = "1"
+    for path in (
+        word for word in ("runs/report", "runs/compared") if word in ranks[0] and "evaluate.py" in command.text
+    ):
+        shutil.rmtree(world / path, ignore_errors=True)
+    logs = [world / f"rank-{number}.log" for number in range(len(ranks))]
+    running = [
+        subprocess.Popen(words, cwd=world, env=environment, stdout=log.open("w"), stderr=subprocess.STDOUT)
+        for words, log in zip(ranks, logs, strict=True)
+    ]
+    try:
+        for process, log in zip(running, logs, strict=True):
+            assert process.wait(280) == 0, log.read_text()[-5000:]
+    finally:
+        for process in running:
+            process.kill()
+    said = "".join(log.read_text() for log in logs)
+    if "evaluate.py" in command.text:  # by one process for all, not by each for itself
+        assert said.count("The report is in") == 1
