@@ -48,6 +48,7 @@ NOT_RUN = {
     "make ": "`.ci/run` runs demo, test and test-slow; bench takes minutes",
     "python space/app.py": "tests/test_space.py and tests/space run it",
     "python benchmarks/": "they take minutes",
+    "python scripts/build_browser_space.py": "tests/space runs it, where `make browser` has fetched what it takes",
     "pip ": "it would change this environment",
 }
 # These are run by `make test-slow`, as processes of their own; all others by `make test`, in this process.
