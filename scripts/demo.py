@@ -72,8 +72,8 @@ def main() -> None:
     Console().print(classify(hub, images))
     print(
         "This detector was trained on the embedded sample: crops of four photographs and one small autoencoder's\n"
-        "reconstructions of them. It shows the line at work and is of no use on other images. Inside the band that it\n"
-        "was calibrated with fakelens says uncertain; on photographs it has never seen even that can be wrong.\n"
+        "reconstructions of them. It shows the line at work and is of no use on other images. Inside the band that\n"
+        "it was calibrated with fakelens says uncertain; on photographs it has never seen even that can be wrong.\n"
         f"Hub-ready folder: {hub}   model: {model}   report: {report / 'report.md'}"
     )
 

@@ -149,6 +149,7 @@ def test_the_training_record_is_told(render, model):
     training = section(card, "Training")
     assert rows(training)["seed"] == ["42"]
     assert rows(training)["duration_s"] == ["61.5"]
+    assert "Cost: 0.02 hours of one process on NVIDIA H200" in training
     assert rows(training)["validation"] == ["accuracy: 0.75"]
     assert yaml.safe_load(training.partition("```yaml\n")[2].partition("```")[0])["learning_rate"] == 0.001
     assert rows(section(card, "Environment"))["device"] == ["NVIDIA H200", "cpu"]

@@ -50,6 +50,8 @@ def test_a_space_stands_on_its_own(tmp_path):
         ),
         ({"requirements.txt": "gradio >> 1\n"}, [MODEL], "no requirement"),
         ({"README.md": "---\ntitle: [\n---\n"}, [MODEL], "front matter of .* cannot be read"),
+        ({"app.py": f"token = 'hf_{'a' * 34}'\n"}, [MODEL], "app.py, line 1 holds a Hugging Face token"),
+        ({"app.py": "MODEL = '/home/somebody/model'\n"}, [MODEL], "path of this machine"),
     ],
 )
 def test_what_cannot_be_a_space_is_named(tmp_path, change, models, words):

@@ -87,6 +87,7 @@ def render_card(
         is_openfake=is_openfake(origin),
         license=license_id,
         recipe=yaml.safe_dump(run["recipe"], sort_keys=False, allow_unicode=True) if run.get("recipe") else "",
+        cost=_cost(run),
         training=_facts(run, leave_out=("recipe", "data", "environment", "license", "parameters", "calibration")),
         training_data=_facts(run.get("data", {}), leave_out=("source",)),
         training_environment=_facts(run.get("environment", {})),
@@ -138,6 +139,16 @@ def _code_facts(path: Path) -> tuple[str, str]:
     original = MODELS / path.name
     is_ours = original.is_file() and original.read_bytes() == data
     return hashlib.sha256(data).hexdigest(), f"as in fakelens {__version__}" if is_ours else "not fakelens's own"
+
+
+def _cost(run: dict[str, Any]) -> str:
+    """Say what training took, "" where the record does not."""
+    if not run.get("duration_s"):
+        return ""
+    device = run.get("environment", {}).get("device") or "a device that is not recorded"
+    processes = run.get("processes") or 1
+    on = f"{processes} processes on {device}" if processes > 1 else f"one process on {device}"
+    return f"{run['duration_s'] / 3600:.2f} hours of {on}"
 
 
 def _input_size(processor: dict[str, Any]) -> str:

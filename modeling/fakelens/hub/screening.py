@@ -37,7 +37,7 @@ ALLOWED = re.compile("|".join(LIMITS))
 # Left over from an earlier push, these would be loaded or read beside the new ones.
 REPLACED = re.compile(f"{WEIGHTS}|{WEIGHTS_INDEX}|{RESULTS}|{PLOTS}")
 
-_TEXT = (".json", ".md", ".py", ".yaml")
+_TEXT = (".json", ".md", ".py", ".txt", ".yaml")
 # What secrets look like, by the names of their kinds.
 SECRETS = {
     "a Hugging Face token": r"\b(?:hf|api_org)_[A-Za-z0-9]{20,}",
@@ -60,17 +60,18 @@ PATHS = re.compile(
 )
 
 
-def check_files(files: Mapping[str, bytes | Path]) -> None:
+def check_files(files: Mapping[str, bytes | Path], limits: Mapping[str, int] = LIMITS) -> None:
     """Check all that is about to be published.
 
     Args:
         files: Contents, or the files that hold them, by their path in the repo.
+        limits: Kinds of files, as patterns of their paths, and the most bytes that one may have.
 
     Raises:
         UserError: For a file of no known kind, one that is too large, a secret, or an absolute path.
     """
     for name, content in files.items():
-        limit = next((most for kind, most in LIMITS.items() if re.fullmatch(kind, name)), None)
+        limit = next((most for kind, most in limits.items() if re.fullmatch(kind, name)), None)
         if limit is None:
             raise UserError(
                 f"{name} is not among the files that are published: weights, settings, code, card, results, plots and "

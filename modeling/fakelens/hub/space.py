@@ -21,10 +21,11 @@ from fakelens.errors import UserError
 from fakelens.hub.connection import check_repo_id, find_token, hub_errors, persist
 from fakelens.hub.publish import Files
 from fakelens.hub.push import Published
-from fakelens.hub.screening import CARD
+from fakelens.hub.screening import CARD, check_files
 
 SDK = "gradio"
 APP, REQUIREMENTS = "app.py", "requirements.txt"
+LIMITS = {APP: 100_000, REQUIREMENTS: 100_000, CARD: 1_000_000}  # bytes, of what is not the package's
 MARK = "fakelens/__init__.py"  # what tells a Space of ours from another
 # The package's source, and what lets the app ask which version it is. Left over from an earlier push, they would be
 # imported beside the new ones.
@@ -41,8 +42,8 @@ def collect_space(folder: Path, models: list[str]) -> Files:
         models: `USER/NAME` of each model that the app offers, the first one chosen beforehand; at least one.
 
     Raises:
-        UserError: If there is no model or no such file, a model's name is no repo name, or a requirement is not
-            installed here.
+        UserError: If there is no model or no such file, a model's name is no repo name, a requirement is not
+            installed here, or a file holds a secret or a path of this machine.
     """
     if not models:
         raise UserError("A Space needs a model. Name the ones on the Hub that it is to offer: --models USER/NAME ...")
@@ -60,6 +61,8 @@ def collect_space(folder: Path, models: list[str]) -> Files:
     )
     files[REQUIREMENTS] = pinned(folder / REQUIREMENTS).encode()
     files[CARD] = front_matter(folder / CARD, models).encode()
+    # The rest is the package, as everybody has it.
+    check_files({name: files[name] for name in LIMITS}, {re.escape(name): most for name, most in LIMITS.items()})
     return dict(sorted(files.items()))
 
 
