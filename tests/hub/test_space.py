@@ -1,12 +1,17 @@
 """What a Space's repo consists of, and a push of it to the local Hub."""
 
+import ast
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
 
 import pytest
 from huggingface_hub import metadata_load
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+import fakelens
 from fakelens import __version__
 from fakelens.errors import UserError
 from fakelens.hub.publish import assemble
@@ -15,6 +20,7 @@ from tests.conftest import SCRIPTS
 from tests.hub.pushing import tree
 from tests.hub_fixture import READER
 
+PACKAGE = Path(fakelens.__file__).parent
 SPACE = SCRIPTS.parent / "space"
 REPO, MODEL = "user/space", "user/tiny"
 
@@ -35,6 +41,36 @@ def test_a_space_stands_on_its_own(tmp_path):
     code = "import fakelens, sys; print(fakelens.__file__, fakelens.__version__)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "space", capture_output=True, text=True)
     assert done.stdout.split() == [str(tmp_path / "space" / "fakelens" / "__init__.py"), __version__], done.stderr
+
+
+def imported(path, seen):
+    """Third-party modules that a file of ours imports, by way of our other files too."""
+    if path in seen or not path.is_file():
+        return set()
+    seen.add(path)
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)] if node.module else []
+            names = [f"fakelens.{path.parent.name}.{name}" for name in names] if node.level else names
+        for name in names:
+            top, *rest = name.split(".")
+            if top == "fakelens":
+                module = PACKAGE.joinpath(*rest)
+                found |= imported(module.with_suffix(".py"), seen) | imported(module / "__init__.py", seen)
+            else:
+                found.add(top)
+    return found - sys.stdlib_module_names
+
+
+def test_the_requirements_name_all_that_the_app_imports():
+    wanted = {Requirement(line).name for line in (SPACE / "requirements.txt").read_text().splitlines()[1:]}
+    distributions = packages_distributions()
+    # Without these, ONNX models and signed manifests are refused or passed over in words.
+    optional = {"onnx", "onnxruntime", "c2pa"}
+    for module in imported(SPACE / "app.py", set()) - optional:
+        assert {canonicalize_name(name) for name in distributions[module]} & wanted, module
 
 
 @pytest.mark.parametrize(
