@@ -27,9 +27,9 @@ class BenchmarkArguments:
 
     architecture: str = field(default="efficientnet_b0", metadata={"help": "Of the zoo, with random weights."})
     model: str | None = field(default=None, metadata={"help": "A detector to time instead."})
-    images: int = field(default=48, metadata={"help": "Number of JPEG files, 512 pixels a side."})
+    images: int = field(default=192, metadata={"help": "Number of JPEG files, 512 pixels a side."})
     batch_size: int = field(default=16, metadata={"help": "Images per forward pass, for all."})
-    rounds: int = field(default=7, metadata={"help": "Turns that each takes."})
+    rounds: int = field(default=4, metadata={"help": "Turns that each takes."})
     device: str = field(default="cpu", metadata={"help": "As torch names devices."})
     json: bool = field(default=False, metadata={"help": "Print one JSON object."})
 
