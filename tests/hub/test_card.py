@@ -7,7 +7,8 @@ import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 
 import fakelens
-from fakelens.hub.card import render_card
+from fakelens import zoo
+from fakelens.hub.card import TEMPLATE, render_card
 from fakelens.hub.checkpoint import read_checkpoint
 from fakelens.hub.report import METRICS, read_report
 from fakelens.hub.results import eval_result_files
@@ -61,6 +62,16 @@ def test_every_card_has_the_same_sections_and_metadata_that_the_hub_takes(render
         assert "{{" not in card.replace("{{The fakelens contributors}}", "")
         assert "{%" not in card
         assert all(line.endswith("|") for line in card.splitlines() if line.startswith("|"))
+
+
+@pytest.mark.parametrize("name", [*zoo.names(), "ensemble"])
+def test_every_model_of_the_zoo_has_a_card_that_says_what_it_is(render, model, name):
+    write_run(model, OPENFAKE, recipe={"architecture": name, "data": OPENFAKE})
+    card = render()
+    said = (TEMPLATE.parent / f"{name}.md").read_text().strip()
+    assert len(said) > 100 and said in card.partition("## How to use it")[0]
+    assert re.findall(r"^## (.+)$", card, flags=re.M) == SECTIONS
+    assert metadata_errors(card, "model") == ([], [])
 
 
 def test_tables_hold_the_reports_numbers(render):

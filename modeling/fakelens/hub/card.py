@@ -87,6 +87,7 @@ def render_card(
         is_openfake=is_openfake(origin),
         license=license_id,
         recipe=yaml.safe_dump(run["recipe"], sort_keys=False, allow_unicode=True) if run.get("recipe") else "",
+        network=_network(checkpoint, template.parent),
         cost=_cost(run),
         training=_facts(run, leave_out=("recipe", "data", "environment", "license", "parameters", "calibration")),
         training_data=_facts(run.get("data", {}), leave_out=("source",)),
@@ -139,6 +140,13 @@ def _code_facts(path: Path) -> tuple[str, str]:
     original = MODELS / path.name
     is_ours = original.is_file() and original.read_bytes() == data
     return hashlib.sha256(data).hexdigest(), f"as in fakelens {__version__}" if is_ours else "not fakelens's own"
+
+
+def _network(checkpoint: Checkpoint, folder: Path) -> str:
+    """Return what `model_cards/NAME.md` says of the checkpoint's network, by its name in the zoo; "" without one."""
+    names = (checkpoint.run.get("recipe", {}).get("architecture"), checkpoint.config["model_type"])
+    pages = (folder / f"{name}.md" for name in names if name and "/" not in name)
+    return next((page.read_text(encoding="utf-8").strip() for page in pages if page.is_file()), "")
 
 
 def _cost(run: dict[str, Any]) -> str:
