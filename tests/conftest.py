@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: offline, a private cache, tiny models and images."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -13,6 +14,14 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+def load_script(name):
+    """Import `scripts/NAME.py` under a name of its own: one of them is called `evaluate`, as a library is."""
+    spec = importlib.util.spec_from_file_location(f"{name}_script", SCRIPTS / f"{name}.py")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,7 +1,6 @@
 """`scripts/ablate.py`: one key over a list of values, at tiny size."""
 
 import csv
-import importlib.util
 import json
 
 import pytest
@@ -10,7 +9,7 @@ from PIL import Image
 
 from fakelens.errors import UserError
 from fakelens.evaluation.ablation import Ablation, ablate, folder_name
-from tests.conftest import SCRIPTS
+from tests.conftest import load_script
 from tests.tiny_data import write_tiny_data
 
 KEY = "phases.1.adversarial.share"
@@ -40,10 +39,7 @@ def recipe(tmp_path, data):
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("ablate_script", SCRIPTS / "ablate.py")
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
+    return load_script("ablate")
 
 
 def call(script, *arguments):

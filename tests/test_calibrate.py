@@ -1,6 +1,5 @@
 """scripts/calibrate.py: a model calibrated on pictures of one's own, and what its verdicts are then."""
 
-import importlib.util
 import json
 import shutil
 
@@ -14,16 +13,13 @@ from fakelens.cli import app
 from fakelens.data.skips import SkipLog
 from fakelens.data.sources import examples, open_source
 from fakelens.errors import UserError
-from tests.conftest import SCRIPTS
+from tests.conftest import load_script
 from tests.tiny_data import write_tiny_data
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("calibrate_script", SCRIPTS / "calibrate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("calibrate")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Export to ONNX: the same verdicts through the same commands, and nothing kept that is not the same model."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -27,7 +26,7 @@ from fakelens.onnx import check, export
 from fakelens.onnx.session import OnnxModel
 from fakelens.zoo import build_detector, build_processor, names
 from tests.abuse import picture
-from tests.conftest import SCRIPTS
+from tests.conftest import SCRIPTS, load_script
 from tests.tiny_data import write_tiny_data
 
 SMALL_CNN = {"hidden_sizes": [4, 8], "classifier_size": 8}
@@ -70,10 +69,7 @@ def save(folder, model, processor, **settings):
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("export_script", SCRIPTS / "export.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("export")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """`scripts/predict.py`: a folder of images into S4's submission and a CSV."""
 
 import csv
-import importlib.util
 import json
 import subprocess
 import sys
@@ -14,15 +13,12 @@ from fakelens.errors import UserError
 from fakelens.evaluation import submission as module
 from fakelens.evaluation.submission import judge_folder, natural, submission, write_file
 from tests.abuse import picture
-from tests.conftest import SCRIPTS
+from tests.conftest import SCRIPTS, load_script
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("predict_script", SCRIPTS / "predict.py")
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
+    return load_script("predict")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """`scripts/leave_one_out.py`: a recipe trained without each generator, judged on the one it never saw."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import yaml
 from PIL import Image
 
 from fakelens.errors import UserError
-from tests.conftest import SCRIPTS
+from tests.conftest import load_script
 
 
 @pytest.fixture
@@ -25,10 +24,7 @@ def recipe(tmp_path, tiny_data):
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("leave_one_out_script", SCRIPTS / "leave_one_out.py")
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
+    return load_script("leave_one_out")
 
 
 def call(script, *arguments):

@@ -21,7 +21,7 @@ from torch import nn
 
 from fakelens import load_detector
 from fakelens.zoo import build_detector, build_processor
-from tests.conftest import SCRIPTS
+from tests.conftest import SCRIPTS, load_script
 
 MODULES = SCRIPTS.parent / "space" / "browser" / "node_modules" / "onnxruntime-web"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
@@ -42,10 +42,7 @@ MODELS = {
 
 @pytest.fixture(scope="session")
 def space_script():
-    spec = importlib.util.spec_from_file_location("build_browser_space", SCRIPTS / "build_browser_space.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("build_browser_space")
 
 
 @pytest.fixture(scope="session")

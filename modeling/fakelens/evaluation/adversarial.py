@@ -157,7 +157,7 @@ def attack_table(
     labels: list[int] = []
     skipped: Counter[str] = Counter()
     for batch in decoded_batches(source, skipped, batch_size, limit, images, f"{method}: {detector.name}"):
-        clean = processed(detector, [item.pictures[0] for item in batch])
+        clean = processed(detector, [item.picture for item in batch])
         truth = torch.tensor([item.row["label"] for item in batch], device=detector.device)
         clean_scores.append(detector.judge_pixels(clean))
         for eps, parts in scores.items():

@@ -1,17 +1,37 @@
 """A split, or a part of it with both classes, decoded batch by batch: what robustness and attacks are measured on."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from PIL import Image
 from tqdm import tqdm
 
+from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.labels import FAKE, REAL
 from fakelens.data.reading import read
-from fakelens.data.sources import Source
+from fakelens.data.sources import Source, row_bytes
 from fakelens.errors import UserError
-from fakelens.evaluation.predict import Prepared, prepare_ahead
+from fakelens.parallel import in_order
+
+THREADS = min(8, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A row with its picture.
+
+    Attributes:
+        row: As the source has it.
+        picture: As its file holds it (raw view).
+    """
+
+    row: dict[str, Any]
+    picture: Image.Image
 
 
 def decoded_batches(
@@ -21,7 +41,7 @@ def decoded_batches(
     limit: int | None = None,
     images: int | None = None,
     name: str = "",
-) -> Iterator[list[Prepared]]:
+) -> Iterator[list[Decoded]]:
     """Yield the pictures of a split as they are (raw view), none of the batches empty, under a progress bar.
 
     Args:
@@ -37,18 +57,29 @@ def decoded_batches(
     """
     total = min((n for n in (source.rows, limit, images) if n is not None), default=None)
     rows = first_of_each_class(islice(read(source), limit), images)
-    prepared = prepare_ahead(rows, ("raw",), batch_size)
     empty = True
-    with tqdm(total=total, desc=f"{name} on {source.split}", unit="image", disable=None) as progress:
-        while batch := list(islice(prepared, batch_size)):
-            skipped.update(item.reason for item in batch if item.reason)
-            if kept := [item for item in batch if not item.reason]:
+    with (
+        ThreadPoolExecutor(THREADS) as pool,
+        tqdm(total=total, desc=f"{name} on {source.split}", unit="image", disable=None) as progress,
+    ):
+        # One batch ahead: pictures of photographs fill a memory quickly.
+        decoded = in_order(pool, _decode, rows, ahead=batch_size + THREADS)
+        while batch := list(islice(decoded, batch_size)):
+            skipped.update(item.reason for item in batch if isinstance(item, ImageError))
+            if kept := [item for item in batch if isinstance(item, Decoded)]:
                 empty = False
                 yield kept
             progress.update(len(batch))
     if empty:
         reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.items()) or "it is empty"
         raise UserError(f"No image of {source.spec}, split {source.split!r}, could be judged: {reasons}.")
+
+
+def _decode(row: dict[str, Any]) -> Decoded | ImageError:
+    try:
+        return Decoded(row, decode_image(row_bytes(row["image"])).image)
+    except ImageError as error:
+        return error
 
 
 def first_of_each_class(rows: Iterable[dict[str, Any]], count: int | None) -> Iterator[dict[str, Any]]:

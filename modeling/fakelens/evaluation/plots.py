@@ -229,16 +229,27 @@ def _generators(aurocs: Mapping[str, Mapping[str, tuple[float, int]]], title: st
 
 
 def _confusion(axes: Axes, labels: np.ndarray, scores: np.ndarray, threshold: float) -> None:
-    counts = metrics.confusion_matrix(labels, scores >= threshold, labels=[REAL, FAKE])
+    draw_counts(axes, metrics.confusion_matrix(labels, scores >= threshold, labels=[REAL, FAKE]), fontsize=11)
+    axes.set(xlabel=f"verdict (fake from {threshold:.3g})")
+
+
+def draw_counts(axes: Axes, counts: np.ndarray, fontsize: float | None = None) -> None:
+    """Draw a confusion matrix, each count with its share of the truth.
+
+    Args:
+        axes: Where.
+        counts: Images, of shape `(2, 2)`: truth, then verdict, real first.
+        fontsize: Of the counts, in points; matplotlib's own if None.
+    """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.55 else "black"
         text = f"{count}\n{shares[row, column]:.1%}" if counts[row].sum() else f"{count}"
-        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=11)
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=fontsize)
     axes.set_xticks([REAL, FAKE], ["real", "fake"])
     axes.set_yticks([REAL, FAKE], ["real", "fake"], rotation=90, va="center")
-    axes.set(xlabel=f"verdict (fake from {threshold:.3g})", ylabel="truth")
+    axes.set(xlabel="verdict", ylabel="truth")
     axes.grid(visible=False)
 
 

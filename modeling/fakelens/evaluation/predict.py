@@ -4,31 +4,25 @@ A few threads take a few rows each all the way, from undecoded bytes to scores, 
 is scored can be kept in a journal, and shared out over processes; neither changes a score.
 """
 
-import os
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from fakelens.data.decode import ImageError, decode_image
-from fakelens.data.sources import Source, row_bytes
-from fakelens.data.views import apply_view, check_views
+from fakelens.data.sources import Source
+from fakelens.data.views import check_views
 from fakelens.detector import Detector, p_fake
 from fakelens.errors import UserError
 from fakelens.evaluation.journal import Journal, Part, identity
 from fakelens.evaluation.ranks import Ranks, Rows
 from fakelens.evaluation.scoring import Scorer, Scoring
 from fakelens.parallel import in_order, workers
-
-THREADS = min(8, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -68,21 +62,6 @@ class Predictions:
     def rows(self) -> int:
         """Rows read, whether judged or skipped."""
         return len(self.ids) + sum(self.skipped.values())
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A row with its picture in every view.
-
-    Attributes:
-        row: As the source has it.
-        pictures: One a view; none if the row cannot be decoded.
-        reason: Why it cannot; "" if it can.
-    """
-
-    row: dict[str, Any]
-    pictures: tuple[Image.Image, ...] = ()
-    reason: str = ""
 
 
 def predict(
@@ -202,34 +181,3 @@ def _join(parts: Sequence[Part], scorer: Scorer, source: Source, views: Sequence
         classes=classes,
         probabilities=probabilities if classes else {},
     )
-
-
-def prepare_ahead(rows: Iterable[dict[str, Any]], views: Sequence[str], batch_size: int) -> Iterator[Prepared]:
-    """Decode rows and bring them into their views in threads, in order.
-
-    At most one batch ahead: pictures of photographs fill a memory quickly.
-
-    Args:
-        rows: A source's.
-        views: Names of views.
-        batch_size: Rows that are taken at a time.
-    """
-    with ThreadPoolExecutor(THREADS) as pool:
-        ahead: deque[Future[Prepared]] = deque()
-        try:
-            for row in rows:
-                ahead.append(pool.submit(_prepare, row, views))
-                if len(ahead) >= batch_size + THREADS:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _prepare(row: dict[str, Any], views: Sequence[str]) -> Prepared:
-    try:
-        image = decode_image(row_bytes(row["image"])).image
-    except ImageError as error:
-        return Prepared(row, reason=error.reason)
-    return Prepared(row, tuple(apply_view(view, image) for view in views))

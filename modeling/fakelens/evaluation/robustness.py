@@ -19,8 +19,8 @@ from fakelens.data.degradations import PROTOCOLS, Degradations
 from fakelens.data.labels import FAKE, REAL
 from fakelens.data.sources import Source
 from fakelens.errors import UserError
-from fakelens.evaluation.batches import check_images, decoded_batches
-from fakelens.evaluation.predict import THREADS, Prepared, Scorer
+from fakelens.evaluation.batches import THREADS, Decoded, check_images, decoded_batches
+from fakelens.evaluation.predict import Scorer
 from fakelens.metrics import detection_metrics
 
 
@@ -72,7 +72,7 @@ def robustness_table(
             labels += [item.row["label"] for item in batch]
             # The first step is under way while the network works on the pictures as they are.
             steps = _one_ahead(_under_way(pool, chains, batch))
-            clean.append(scorer.scores([item.pictures[0] for item in batch]))
+            clean.append(scorer.scores([item.picture for item in batch]))
             for protocol, pictures in steps:
                 parts[protocol].append(scorer.scores([picture.result() for picture in pictures]))
     scores = {protocol: np.concatenate(found) for protocol, found in parts.items()}
@@ -114,10 +114,10 @@ UnderWay = tuple[str, list[Future[Image.Image]]]  # a step, and the pictures tha
 
 
 def _under_way(
-    pool: ThreadPoolExecutor, chains: Mapping[str, Degradations], batch: Sequence[Prepared]
+    pool: ThreadPoolExecutor, chains: Mapping[str, Degradations], batch: Sequence[Decoded]
 ) -> Iterator[UnderWay]:
     for protocol, chain in chains.items():
-        yield protocol, [pool.submit(chain, item.pictures[0], stable_number(item.row["id"])) for item in batch]
+        yield protocol, [pool.submit(chain, item.picture, stable_number(item.row["id"])) for item in batch]
 
 
 def _one_ahead(steps: Iterator[UnderWay]) -> Iterator[UnderWay]:

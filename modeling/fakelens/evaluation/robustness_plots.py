@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fakelens.evaluation.curves import MARKERS, METRICS
-from fakelens.evaluation.plots import STYLE, line, save
+from fakelens.evaluation.plots import STYLE, draw_counts, line, save
 
 COLUMNS = 3
 WIDTH, HEIGHT = 2.6, 2.3  # inches, of a panel: three stand on a page's width
@@ -161,16 +161,7 @@ def _confusion(axes: Axes, metrics: Mapping[str, Any]) -> None:
     """Draw a confusion matrix from its four counts."""
     cells = (("true_negatives", "false_positives"), ("false_negatives", "true_positives"))
     counts = np.array([[metrics[cell] for cell in row] for row in cells])
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(counts):
-        text = f"{count}\n{shares[row, column]:.1%}" if counts[row].sum() else f"{count}"
-        colour = "white" if shares[row, column] > 0.55 else "black"
-        axes.text(column, row, text, ha="center", va="center", color=colour)
-    axes.set_xticks([0, 1], ["real", "fake"])
-    axes.set_yticks([0, 1], ["real", "fake"], rotation=90, va="center")
-    axes.set(xlabel="verdict", ylabel="truth")
-    axes.grid(visible=False)
+    draw_counts(axes, counts)
 
 
 def _dots(model: int) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def scenarios(
     attacked_labels: list[int] = []
     skipped: Counter[str] = Counter()
     for batch in decoded_batches(source, skipped, batch_size, limit, images, f"scenarios: {detector.name}"):
-        pixel_values = processed(detector, [item.pictures[0] for item in batch])
+        pixel_values = processed(detector, [item.picture for item in batch])
         truth = torch.tensor([item.row["label"] for item in batch], device=detector.device)
         clean.append(detector.judge_pixels(pixel_values))
         labels += truth.tolist()

@@ -123,7 +123,7 @@ def read_sample(detector: Detector, data: str, split: str, count: int) -> Sample
     found: dict[int, list[dict[str, torch.Tensor]]] = {REAL: [], FAKE: []}
     for batch in decoded_batches(open_source(data, split), skipped, images=count, name="reading"):
         for item in batch:
-            found[item.row["label"]].append(detector.process(item.pictures))
+            found[item.row["label"]].append(detector.process([item.picture]))
     usable = sum(map(len, found.values()))
     if usable < count:
         raise UserError(
