@@ -1,7 +1,6 @@
 """A local data set -> a copy of it in which every image lies in the split that it was given, or in none."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from fakelens.data.fingerprints import Fingerprints, content_number
 from fakelens.data.labels import ID2LABEL, find_label, label_id
 from fakelens.data.tables import shard_of
 from fakelens.errors import UserError
+from fakelens.whole import written_whole
 
 
 def check_output(folder: Path, output: Path) -> None:
@@ -43,14 +43,8 @@ def made_whole(output: Path) -> Iterator[Path]:
         UserError: If the disk is full or the place cannot be written.
     """
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as work:
-            made = Path(work) / output.name
-            made.mkdir()
+        with written_whole(output) as made:
             yield made
-            if output.exists():
-                output.rmdir()
-            made.rename(output)
     except OSError as error:
         raise UserError(
             f"{output} could not be written ({error.strerror or error}), and nothing of it was kept. Free some space "

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from fakelens.evaluation.plots import draw_attributions, draw_split
 from fakelens.evaluation.reliability import draw_reliability
 from fakelens.evaluation.report import Evaluation, Judged, build_report
 from fakelens.evaluation.robustness_plots import draw_changes, draw_robustness, draw_scenarios
+from fakelens.whole import written_whole
 
 CONTENTS = frozenset({"report.json", "report.md", "predictions.csv", "plots", "gallery"})
 
@@ -42,23 +42,12 @@ def write_report(output: Path, evaluation: Evaluation) -> dict[str, Any]:
     check_output(output)
     report = build_report(evaluation)
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as work:
-            new, old = Path(work) / "new", Path(work) / "old"
-            new.mkdir()
+        with written_whole(output) as new:
             report["plots"] = [p.relative_to(new).as_posix() for p in _draw(report, evaluation.judged, new / "plots")]
             _show(report, evaluation.judged, new)
             _write_predictions(new / "predictions.csv", evaluation.judged, evaluation.unknown_below)
             (new / "report.md").write_text(render_markdown(report), encoding="utf-8")
             (new / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-            if output.exists():
-                output.rename(old)
-            try:
-                new.rename(output)
-            except OSError:
-                if old.exists():
-                    old.rename(output)
-                raise
     except OSError as error:
         raise UserError(
             f"The report could not be written to {output}: {error.strerror or error}. What was there is unchanged. "

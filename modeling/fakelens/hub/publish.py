@@ -5,7 +5,6 @@ A dry run writes exactly what the first push sends: both take the files from `co
 
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
 from fakelens.errors import UserError
@@ -16,6 +15,7 @@ from fakelens.hub.examples import NONE, example_files
 from fakelens.hub.report import read_report
 from fakelens.hub.results import eval_result_files
 from fakelens.hub.screening import ALLOWED, CARD, check_files
+from fakelens.whole import written_whole
 
 # Path in the repo -> its content, or the file that holds it.
 Files = dict[str, bytes | Path]
@@ -71,27 +71,14 @@ def assemble(files: Files, out_dir: Path, inputs: list[Path], allowed: re.Patter
         UserError: If the folder holds anything that an earlier run would not have written, or cannot be written.
     """
     _check_replaceable(out_dir, inputs, allowed)
-    place = out_dir.resolve()
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        # Beside its place, so that moving it there is one step.
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as work:
-            new = Path(work) / "new"
+        with written_whole(out_dir) as new:
             for name, content in files.items():
                 (new / name).parent.mkdir(parents=True, exist_ok=True)
                 if isinstance(content, bytes):
                     (new / name).write_bytes(content)
                 else:
                     shutil.copyfile(content, new / name)
-            old = Path(work) / "old"
-            if place.exists():
-                place.rename(old)
-            try:
-                new.rename(place)
-            except OSError:
-                if old.exists():
-                    old.rename(place)
-                raise
     except OSError as error:
         raise UserError(f"{out_dir} cannot be written: {error}. What was there is unchanged.") from None
 

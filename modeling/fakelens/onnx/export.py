@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from fakelens.onnx.check import IMAGES, Sample, check, cost, made_sample, read_s
 from fakelens.onnx.int8 import CALIBRATION, quantise
 from fakelens.onnx.session import MODEL, OnnxModel
 from fakelens.onnx.speed import images_per_second
+from fakelens.whole import written_whole
 
 SCHEMA_VERSION = 1
 INT8, RECORD = "model_int8.onnx", "export.json"
@@ -211,14 +211,8 @@ def replacing(output: Path) -> Iterator[Path]:
         UserError: If the place cannot be written.
     """
     try:
-        output.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=output.absolute().parent, prefix=f".{output.name}-") as work:
-            made, old = Path(work) / "new", Path(work) / "old"
-            made.mkdir()
+        with written_whole(output) as made:
             yield made
-            if output.exists():
-                output.rename(old)
-            made.rename(output)
     except OSError as error:
         raise UserError(
             f"{output} could not be written ({error.strerror or error}). Free some space or name another --output."
