@@ -16,7 +16,7 @@ from accelerate.commands.launch import launch_command_parser
 from markdown_it import MarkdownIt
 from torch.distributed.run import get_args_parser
 
-from fakelens.cli import app
+from fakelens.cli import app, models_app
 from fakelens.errors import UserError
 from fakelens.training.phases import Phase
 from fakelens.training.recipe import load_recipe, recipe_parser
@@ -101,7 +101,8 @@ def spans(text: str) -> list[str]:
 def options_of(program: str) -> frozenset[str]:
     """Return every option of `fakelens`, `torchrun`, `accelerate`, the recipes ("recipe") or a Python file's help."""
     if program == "fakelens":
-        return frozenset(option for p in typer.main.get_command(app).params for option in p.opts) | {"--help"}
+        verbs = (typer.main.get_command(verb) for verb in (app, models_app))
+        return frozenset(option for verb in verbs for p in verb.params for option in p.opts) | {"--help"}
     parsers = {"torchrun": get_args_parser, "accelerate": launch_command_parser, "recipe": recipe_parser}
     if program in parsers:
         return frozenset(option for action in parsers[program]()._actions for option in action.option_strings)

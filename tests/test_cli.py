@@ -1,13 +1,18 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
+import tempfile
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
+import typer
+from PIL import Image
 from typer.testing import CliRunner
 
 from fakelens.cli import app
@@ -71,6 +76,50 @@ def test_csv_has_a_header_and_one_line_an_input(folder, tiny_model):
     assert float(rows[0]["score"]) >= 0
 
 
+def test_a_zip_is_its_images(tmp_path, folder, tiny_model):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as opened:
+        for name in ("plain.jpg", "text.jpg"):
+            opened.write(folder / name, f"inner/{name}")
+    (tmp_path / "broken.zip").write_text("words")
+    result = run(
+        tmp_path / "photos.zip", tmp_path / "broken.zip", folder / "plain.jpg", "--model", tiny_model, "--json"
+    )
+    packed, text, broken, plain = rows_of(result)
+    assert packed["path"] == f"{tmp_path}/photos.zip/inner/plain.jpg" and result.exit_code == 1
+    assert packed["score"] == plain["score"] and packed["provenance"] == plain["provenance"]
+    assert "not an image" in text["error"] and "not a zip" in broken["error"]
+
+
+def test_figures_are_saved_to_a_file_or_a_folder(tmp_path, folder, tiny_model):
+    options = ["--model", tiny_model, "--json", "--save"]
+    (row,) = rows_of(run(folder / "plain.jpg", *options, tmp_path / "new" / "out.png"))
+    assert row["figure"] == str(tmp_path / "new" / "out.png")
+    with Image.open(row["figure"]) as figure:
+        assert figure.format == "PNG" and figure.width > 900
+    # Two of one name, and one that cannot be judged.
+    names = [folder / "plain.jpg", folder / "text.jpg", folder / "plain.jpg"]
+    first, bad, second = rows_of(run(*names, *options, tmp_path / "figures"))
+    assert Path(first["figure"]).is_file() and Path(second["figure"]).is_file() and "figure" not in bad
+    assert first["figure"] != second["figure"] and len(list((tmp_path / "figures").iterdir())) == 2
+
+
+@pytest.mark.parametrize("display", [True, False])
+def test_figures_are_shown_where_there_is_a_display(tmp_path, folder, tiny_model, monkeypatch, display):
+    """The desktop's own viewer is the one thing replaced."""
+    opened = []
+    monkeypatch.setattr(typer, "launch", lambda path: opened.append(Path(path)) or 0)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("DISPLAY", ":0") if display else monkeypatch.delenv("DISPLAY", raising=False)
+    result = run(folder / "plain.jpg", "--model", tiny_model, "--json", "--visualize")
+    figure = Path(rows_of(result)[0]["figure"])
+    assert figure.is_file() and tmp_path in figure.parents and str(figure) in result.stderr
+    assert opened == ([figure] if display else []) and ("no display" in result.stderr) == (not display)
+    run(folder / "plain.jpg", folder / "cmyk.jpg", "--model", tiny_model, "--visualize", "--save", tmp_path / "two")
+    assert opened[1:] == ([tmp_path / "two"] if display else [])  # not a window for each
+
+
 def test_heat_maps_are_written_for_what_was_judged(tmp_path, folder, tiny_model):
     names = [folder / "plain.jpg", folder / "text.jpg"]
     result = run(*names, "--model", tiny_model, "--json", "--heatmap", tmp_path / "maps")
@@ -117,18 +166,44 @@ def test_addresses_are_fetched(web, tiny_model):
         (["--model", "TINY", "--max-fpr", "7"], "between 0 and 1"),
         (["--model", "TINY", "--device", "quantum"], "Device 'quantum'"),
         (["--model", "TINY", "--json", "--csv"], "not both"),
+        (["y.jpg", "--model", "TINY", "--save", "out.png"], "out.png names one file, and there are 2 images"),
+        (["--model", "TINY", "--save", "out.gif"], "cannot be written as .gif; say one of .jpeg, .jpg"),
+        (["--model", "TINY", "--save", "file/out"], "file/out cannot be made"),
+        (["--model", "TINY", "--heatmap", "file"], "file cannot be made"),
     ],
 )
 def test_wrong_calls_end_with_one_message_and_exit_2(tmp_path, monkeypatch, tiny_model, arguments, message):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("in the way")
     result = run("x.jpg", *[str(tiny_model) if a == "TINY" else a for a in arguments])
     assert result.exit_code == 2
     assert message in result.stderr and result.stdout == ""
 
 
-def test_help_shows_an_example():
+def test_help_shows_an_example_and_the_verb():
     result = run("--help")
-    assert result.exit_code == 0 and "Example: fakelens" in result.stdout
+    assert result.exit_code == 0 and "Example: fakelens" in result.stdout and "`fakelens models`" in result.stdout
+    assert "--heatmap" in result.stdout and "--install-completion" in result.stdout
+    verb = run("models", "--help")
+    assert verb.exit_code == 0 and "models [OPTIONS]" in verb.stdout
+    assert "--runs" in verb.stdout and "--heatmap" not in verb.stdout
+    assert run("models", "--heatmap", "x").exit_code == 2
+
+
+def test_a_file_called_as_the_verb_is_reached_all_the_same(tmp_path, tiny_model, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    picture().save("models", format="PNG")
+    for arguments in (["./models"], ["--", "models"], ["--json", "models"]):
+        (row,) = rows_of(run("--model", tiny_model, *arguments))
+        assert row["path"] == "models" and row["verdict"]
+
+
+@pytest.mark.parametrize(("words", "found"), [("fakelens --vis", "--visualize"), ("fakelens models --r", "--runs")])
+def test_shells_complete_options(words, found):
+    environment = os.environ | {"_FAKELENS_COMPLETE": "complete_bash", "COMP_WORDS": words}
+    environment["COMP_CWORD"] = str(len(words.split()) - 1)
+    done = subprocess.run([FAKELENS], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == [found]
 
 
 def test_what_the_file_states_and_where_it_is_out_of_its_depth_stand_beside_the_score(tmp_path, tiny_model):

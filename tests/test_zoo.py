@@ -20,6 +20,7 @@ SIZES = {
     "mobilenet_v2": 2_226_434,
     "efficientnet_b2": 7_702_403,
     "efficientnet_b0_mlp": 4_335_741,
+    "patch_lens": 700_881,
 }
 NATIVE = {"efficientnetv2_s", "efficientnet_b0", "resnet50", "convnext_tiny", "mobilenet_v2"}
 

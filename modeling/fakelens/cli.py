@@ -1,39 +1,49 @@
-"""`fakelens PATH...`: judge images from the command line."""
+"""`fakelens PATH...`: judge images from the command line; `fakelens models`: what there is to judge them with."""
 
-import csv
-import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress
-from rich.table import Table
+from typer.core import TyperCommand
 
-from fakelens.data.decode import ImageError
+from fakelens import printing
 from fakelens.errors import UserError
-from fakelens.inputs import Input, expand
+from fakelens.inputs import expand
+from fakelens.judging import Drawing, judge
+from fakelens.verdict_rows import Row
 
-if TYPE_CHECKING:  # torch and transformers take seconds to import: `--help` does without
-    from fakelens.detector import Detector
-
-# With --heatmap, `heatmap` (the path of the overlay) stands beside them.
-FIELDS = (
-    *("path", "verdict", "score", "model"),
-    *("sentence", "warnings", "provenance", "disagreement", "notes", "error"),
+VERBS = {"models": "list the zoo, and the models found here with what was measured of them"}
+EPILOG = "Example: fakelens holiday.jpg photos.zip downloads/ --json > verdicts.jsonl\n\nBeside it: " + "; ".join(
+    f"`fakelens {verb}`, to {does} (a file of that name is ./{verb})" for verb, does in VERBS.items()
 )
-EPILOG = "Example: fakelens holiday.jpg downloads/ --json > verdicts.jsonl"
+MODELS_EPILOG = "Example: fakelens models --runs /data/runs"
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None)
+models_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command(epilog=EPILOG)
+class Detect(TyperCommand):
+    """A command that needs no verb, with verbs beside it: help and completion stay those of one plain command."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Hand the rest of the words to the verb's command if the first is one."""
+        if args and args[0] in VERBS:
+            verb = typer.main.get_command(models_app)
+            return verb.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the words were for."""
+        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
+
+
+@app.command(cls=Detect, epilog=EPILOG)
 def detect(
     paths: Annotated[
-        list[str], typer.Argument(help="Image files, folders (walked), http(s) addresses, or - for a list on stdin.")
+        list[str],
+        typer.Argument(help="Image files, folders (walked), zips, http(s) addresses, or - for a list on stdin."),
     ],
     model: Annotated[
         str | None, typer.Option(help="Folder or Hub repo of the detector. Default: $FAKELENS_MODEL, or the demo's.")
@@ -44,6 +54,17 @@ def detect(
         Path | None,
         typer.Option(metavar="DIR", help="Write each picture with its evidence laid over it: red is fake."),
     ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE_OR_DIR",
+            help="Write a figure of each verdict: evidence, score, warnings. out.png for one, a folder for more.",
+        ),
+    ] = None,
+    visualize: Annotated[
+        bool,
+        typer.Option("--visualize", help="Open the figures in the desktop's viewer; without --save, temporary ones."),
+    ] = False,
     max_fpr: Annotated[
         float | None,
         typer.Option(help="Call at most this share of real images fake, e.g. 0.01. Default: the model's own share."),
@@ -69,101 +90,72 @@ def detect(
         silence_libraries()
         detector = load_detector(model, device, trust_remote_code)
         detector.fake_threshold(max_fpr)
-        if heatmap is not None:
-            detector.require_pytorch()
+        inputs = list(expand(names))
+        drawings: list[Drawing] = []
+        if heatmap is not None or save is not None or visualize:
+            from fakelens import pictures
+
+            if heatmap is not None:
+                drawings.append(pictures.heatmaps(detector, heatmap))
+            if save is not None or visualize:
+                drawings.append(pictures.figures(detector, pictures.places(save, len(inputs)), max_fpr))
+        drawn: list[Path] = []
+        rows = _with_figures(judge(detector, inputs, max_fpr, batch_size, drawings), drawn)
+        if as_csv:
+            failed = printing.write_csv(rows)
+        elif as_json or not sys.stdout.isatty():
+            failed = printing.write_json(rows)
+        else:
+            failed = printing.write_table(rows)
+        if visualize:
+            pictures.show(drawn)
     except UserError as error:
-        typer.echo(f"fakelens: {error}", err=True)
-        raise typer.Exit(2) from None
-    rows = judge(detector, list(expand(names)), max_fpr, batch_size, heatmap)
-    if as_csv:
-        failed = write_csv(rows)
-    elif as_json or not sys.stdout.isatty():
-        failed = write_json(rows)
-    else:
-        failed = write_table(rows)
+        raise _stopped(error) from None
     raise typer.Exit(1 if failed else 0)
 
 
-def judge(
-    detector: "Detector", inputs: list[Input], max_fpr: float | None, batch_size: int, heatmap: Path | None = None
-) -> Iterator[dict[str, Any]]:
-    """Yield one row an input, in order, as batches are done; a progress bar on a terminal's standard error."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("judging", total=len(inputs))
-        for start in range(0, len(inputs), batch_size):
-            batch = inputs[start : start + batch_size]
-            errors: dict[int, str] = {}
-            images: list[Path | bytes] = []
-            for number, item in enumerate(batch):
-                try:
-                    if item.error:
-                        raise ImageError(item.error)
-                    images.append(item.read())
-                except ImageError as error:
-                    errors[number] = str(error)
-            judged = iter(zip(images, detector(images, max_fpr, batch_size), strict=True))
-            for number, item in enumerate(batch):
-                row: dict[str, Any] = dict.fromkeys(FIELDS)
-                row |= {"path": item.name, "model": detector.name, "warnings": [], "provenance": {}, "notes": []}
-                if number in errors:
-                    row["error"] = errors[number]
-                else:
-                    image, verdict = next(judged)
-                    row["verdict"], row["score"], row["error"] = verdict.verdict, verdict.score, verdict.error
-                    row["sentence"], row["disagreement"] = verdict.sentence, verdict.disagreement
-                    row["warnings"], row["notes"] = list(verdict.warnings), list(verdict.notes)
-                    row["provenance"] = verdict.provenance
-                    if heatmap is not None and verdict.verdict is not None:
-                        row["heatmap"] = draw(detector, image, heatmap, item.name)
-                yield row
-            progress.advance(task, len(batch))
+@models_app.command(epilog=MODELS_EPILOG)
+def models(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Look here too: a model, a run, or a folder of runs. May be said again."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line; the default into a pipe.")] = False,
+) -> None:
+    """List the networks of the zoo, and the trained models found here with what was measured of them.
+
+    Looked at are $FAKELENS_MODEL or the demo's model, runs/*/model, and what --runs names. Scores are those of reports
+    about these very weights beside the model or among the runs, or of its card: AUROC by data set, split and view, and
+    which of its generators were held out of the training data.
+    """
+    from fakelens import zoo_facts, zoo_tables
+
+    silence_libraries()
+    try:
+        folders = zoo_facts.find_models(runs or [])
+        found = [zoo_facts.trained(folder) for folder in folders]
+    except UserError as error:
+        raise _stopped(error) from None
+    networks = list(zoo_facts.networks())
+    if as_json or not sys.stdout.isatty():
+        zoo_tables.write_json(networks, found)
+        return
+    zoo_tables.write_networks(networks)
+    zoo_tables.write_models(found)
 
 
-def draw(detector: "Detector", image: Path | bytes, folder: Path, name: str) -> str:
-    """Write the picture's heat map and return its path."""
-    from fakelens.data.decode import decode_image
-    from fakelens.explain.heatmap import save_overlay
-
-    return str(save_overlay(detector, decode_image(image).image, folder, PurePosixPath(name).name))
-
-
-def write_json(rows: Iterator[dict[str, Any]]) -> int:
-    """Print one JSON object a line; return how many inputs failed."""
-    failed = 0
+def _with_figures(rows: Iterator[Row], figures: list[Path]) -> Iterator[Row]:
+    """Pass rows on, and keep where their figures are."""
     for row in rows:
-        failed += row["error"] is not None
-        print(json.dumps(row, ensure_ascii=False), flush=True)
-    return failed
+        if "figure" in row:
+            figures.append(Path(row["figure"]))
+        yield row
 
 
-def write_csv(rows: Iterator[dict[str, Any]]) -> int:
-    """Print a CSV table; return how many inputs failed."""
-    writer = csv.DictWriter(sys.stdout, [*FIELDS, "heatmap"], lineterminator="\n")
-    writer.writeheader()
-    failed = 0
-    for row in rows:
-        failed += row["error"] is not None
-        row["provenance"] = json.dumps(row["provenance"], ensure_ascii=False)
-        row["warnings"], row["notes"] = " ".join(row["warnings"]), "; ".join(row["notes"])
-        writer.writerow(row)
-    return failed
-
-
-def write_table(rows: Iterator[dict[str, Any]]) -> int:
-    """Print a table for a person; return how many inputs failed."""
-    table = Table("image", "verdict", "P(fake)", "remarks")
-    colours = {"real": "green", "fake": "red", "uncertain": "yellow", None: "dim"}
-    failed = 0
-    for row in rows:
-        failed += row["error"] is not None
-        score = "" if row["score"] is None else f"{row['score']:.3f}"
-        verdict = row["verdict"] or "not judged"
-        remarks = row["error"] or "\n".join([*filter(None, [row["disagreement"]]), *row["warnings"], *row["notes"]])
-        # What comes from a file or its name is not markup.
-        table.add_row(escape(row["path"]), verdict, score, escape(remarks), style=colours[row["verdict"]])
-    Console().print(table)
-    return failed
+def _stopped(error: UserError) -> typer.Exit:
+    """Say what is wrong and return the end of the run."""
+    typer.echo(f"fakelens: {error}", err=True)
+    return typer.Exit(2)
 
 
 def silence_libraries() -> None:

@@ -14,7 +14,11 @@ from timm.models import get_pretrained_cfg
 from transformers import PreTrainedModel, TimmWrapperForImageClassification
 
 from fakelens.errors import UserError
-from fakelens.models import DetectorPreTrainedModel, TimmBackboneForImageClassification
+from fakelens.models import (
+    DetectorPreTrainedModel,
+    PatchLensForImageClassification,
+    TimmBackboneForImageClassification,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +78,8 @@ def head_names(model: PreTrainedModel) -> tuple[str, ...]:
         return _timm_classifiers(model.config.architecture, "timm_model.")
     if isinstance(model, TimmBackboneForImageClassification):
         return (*model.head_names, *_timm_classifiers(model.config.backbone, "backbone."))
+    if isinstance(model, PatchLensForImageClassification):
+        return (*model.head_names, *model.left_out)
     if isinstance(model, DetectorPreTrainedModel):
         return model.head_names
     return ("classifier",)
@@ -146,4 +152,6 @@ def _describe(model: PreTrainedModel) -> str:
         return f"timm's {model.config.architecture}"
     if isinstance(model, TimmBackboneForImageClassification):
         return f"timm's {model.config.backbone} with a head"
+    if isinstance(model, PatchLensForImageClassification):
+        return f"the first {model.config.stages} stages of timm's {model.config.backbone}"
     return type(model).__name__

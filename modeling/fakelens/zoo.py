@@ -29,6 +29,8 @@ from fakelens.models import (
     CustomCNNForImageClassification,
     DetectorConfig,
     DetectorImageProcessor,
+    PatchLensConfig,
+    PatchLensForImageClassification,
     ResNetSEConfig,
     ResNetSEForImageClassification,
     TimmBackboneConfig,
@@ -52,7 +54,7 @@ class Architecture:
         timm_name: Where the network is timm's, its name there, with the tag of the weights whose pixels it expects.
         pretrained: The Hub repo with its pretrained weights; none where it is trained from scratch.
         options: Arguments of its configuration.
-        pixels: Arguments of its image processor, where timm does not know them.
+        pixels: Arguments of its image processor, where timm does not know them or ours are others.
     """
 
     name: str
@@ -137,6 +139,7 @@ class Architecture:
             "resample": Image.Resampling[config.interpolation.upper()],
             "image_mean": list(config.mean),
             "image_std": list(config.std),
+            **self.pixels,
         }
 
 
@@ -171,6 +174,14 @@ ARCHITECTURES = {
         ),
         _timm("efficientnet_b2", "efficientnet_b2.ra_in1k", dropout=0.4),
         _timm("efficientnet_b0_mlp", "efficientnet_b0.ra_in1k", hidden_sizes=[256], dropout=0.5),
+        Architecture(
+            "patch_lens",
+            PatchLensForImageClassification,
+            PatchLensConfig,
+            timm_name="tf_efficientnet_lite0.in1k",
+            pretrained="timm/tf_efficientnet_lite0.in1k",
+            pixels={"do_resize": False, "do_native_crop": True},
+        ),
     )
 }
 
@@ -253,7 +264,8 @@ def build_detector(
 def build_processor(name: str, image_size: int | None = None, **options: Any) -> BaseImageProcessor:
     """Build the image processor that belongs to an architecture, to be trained with and saved beside its model.
 
-    Images are resized whole to a square, never cropped, unless options say otherwise.
+    Images are resized whole to a square, never cropped, unless options say otherwise; for the patch lens they are
+    cropped at native resolution, never resized.
 
     Args:
         name: One of `names()`, or `timm/NAME`.

@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from fakelens.detector import Detector
 from fakelens.ensemble import build_ensemble
-from fakelens.explain.heatmap import heat_map, overlay, save_overlay
+from fakelens.explain.heatmap import grad_cam, heat_map, overlay, save_overlay
 from fakelens.models import CustomCNNConfig, CustomCNNForImageClassification, DetectorImageProcessor
-from fakelens.zoo import build_detector, build_processor
+from fakelens.models.modeling_patch_scores import PatchScores
+from fakelens.zoo import build_detector, build_processor, names
 from tests.abuse import picture
 
 
@@ -47,19 +49,133 @@ def test_the_scale_is_absolute():
     assert 0.5 < evidence[:, :35].mean() < 0.65 and 0.35 < evidence[:, 45:].mean() < 0.5
 
 
-@pytest.mark.parametrize("name", ["custom_cnn", "resnet_se", "mobilenet_v2", "timm/test_convnext", "efficientnet_b2"])
-def test_random_weights_destroy_the_map(name):
-    options = {"efficientnet_b2": {"backbone": "test_efficientnet"}, "resnet_se": {"width_multiplier": 0.125}}
+def awake(model):
+    """Draw weights that let pictures through: with new ones, deep networks say nearly the same of every picture."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.normal_(module.bias, std=0.1)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None
+    with torch.no_grad():
+        model.train()(pixel_values=torch.randn(8, 3, 64, 64))
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_network_of_the_zoo_has_a_map_whose_mean_is_its_answer(name):
+    """Whole, for small pictures; also where a normalisation follows the pooling, as in ConvNeXt."""
+    torch.manual_seed(0)
+    detector = Detector(awake(build_detector(name)), build_processor(name, 64), name, "cpu")
+    image = picture(60, 50)
+    inputs = detector.process([image])
+    # So that neither the answer nor a place's share of it is lost in the sigmoid.
+    linear = [module for module in detector.model.modules() if isinstance(module, nn.Linear)]
+    last = linear[-1] if linear else detector.model.classifier
+    with torch.no_grad():
+        real, fake = detector.model(**inputs).logits[0]
+        for parameter in last.parameters():
+            parameter.div_(2 * (fake - real).abs())
+        real, fake = detector.model(**inputs).logits[0]
+    evidence = heat_map(detector, image)
+    assert evidence.shape == (50, 60) and evidence.dtype == np.float32
+    assert ((evidence >= 0) & (evidence <= 1)).all() and np.ptp(evidence) > 1e-4
+    places = torch.from_numpy(grad_cam(detector.model, **inputs)).double().logit()
+    assert places.mean().item() == pytest.approx((fake - real).item(), abs=0.01)
+
+
+def patterned(number, half, side=64):
+    """A smooth picture; `half` says which half has a pattern, left (0), right (1) or neither (None)."""
+    pixels = np.asarray(picture(side, side, number)).astype(int) // 2 + 60
+    rows, columns = np.indices((side, side))
+    if half is not None:
+        pixels[(columns * 2 // side == half) & ((rows + columns) % 2 == 0)] += 50
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def trained(name, options):
+    """A detector that was taught in seconds to call the pattern fake."""
+    torch.manual_seed(0)
+    model, processor = build_detector(name, **options), build_processor(name, 64)
+    pictures = [patterned(number, None if number % 2 else number // 2 % 2) for number in range(64)]
+    pixels, labels = processor(images=pictures, return_tensors="pt")["pixel_values"], torch.tensor([1, 0] * 32)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.3  # the default's mean would lag behind so short a training
+    optimizer = torch.optim.AdamW(model.train().parameters(), lr=3e-3)
+    for _ in range(40):
+        chosen = torch.randperm(64)[:12]
+        # Smoothed, so that the maps do not saturate.
+        loss = nn.functional.cross_entropy(
+            model(pixel_values=pixels[chosen]).logits, labels[chosen], label_smoothing=0.1
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    # Twice the side: more places in the map.
+    return Detector(model, build_processor(name, 128), name, "cpu")
+
+
+def contrast(detector):
+    """How much more evidence there is where the pattern is than beside it, in the mean over pictures."""
+    found = []
+    for number in range(6):
+        left, right = np.split(heat_map(detector, patterned(1000 + number, number % 2, 128)), 2, axis=1)
+        found.append((right.mean() - left.mean()) * (1 if number % 2 else -1))
+    return np.mean(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("custom_cnn", {"hidden_sizes": [8, 16, 16], "classifier_size": 16}),
+        ("resnet_se", {"width_multiplier": 0.125, "blocks_per_stage": 1}),
+        ("timm/test_efficientnet", {}),
+        ("efficientnet_b0_mlp", {"backbone": "test_efficientnet"}),
+    ],
+)
+def test_the_map_of_what_was_learnt_is_destroyed_with_the_weights(name, options):
+    """The sanity check of Adebayo et al. (2018), https://arxiv.org/abs/1810.03292; each layer's weights shuffled."""
+    detector = trained(name, options)
+    learnt = contrast(detector)
+    assert learnt > 0.3
+    with torch.no_grad():
+        for parameter in detector.model.parameters():
+            parameter.copy_(parameter.flatten()[torch.randperm(parameter.numel())].view_as(parameter))
+    assert abs(contrast(detector)) < learnt / 3
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "timm/test_convnext"])
+def test_other_weights_give_another_map(name):
     maps = []
     for seed in (0, 1):
         torch.manual_seed(seed)
-        model = build_detector(name, **options.get(name, {}))
-        with torch.no_grad():  # published initialisations answer next to nothing
-            for parameter in model.parameters():
-                parameter.mul_(3)
-        maps.append(heat_map(Detector(model, build_processor(name, 64), name, "cpu"), picture(60, 50)))
-    assert maps[0].shape == (50, 60) and np.isfinite(maps[0]).all()
-    assert not np.allclose(maps[0], maps[1], atol=1e-4)
+        maps.append(heat_map(Detector(awake(build_detector(name)), build_processor(name, 64)), picture(60, 50)))
+    assert np.abs(maps[0] - maps[1]).max() > 0.1
+
+
+class OwnScores(CustomCNNForImageClassification):
+    """Its places are 8 pixels wide; red speaks for fake, as far as it exceeds blue."""
+
+    def patch_logits(self, pixel_values):
+        red, _, blue = pixel_values.unbind(dim=1)
+        return 4 * nn.functional.avg_pool2d(red - blue, 8) / self.config.logit_temperature
+
+
+@pytest.mark.parametrize(
+    "processor", [{"size": {"height": 32, "width": 32}}, {"do_resize": False, "do_native_crop": True}]
+)
+def test_a_networks_own_scores_of_places_are_its_map(processor):
+    other = red_detector(**processor)
+    model = OwnScores(CustomCNNConfig(hidden_sizes=[2], classifier_size=2, logit_temperature=2.0)).eval()
+    assert isinstance(model, PatchScores) and not isinstance(other.model, PatchScores)
+    detector = Detector(model, other.processor, "own", "cpu")
+    evidence = heat_map(detector, half_red_half_blue())
+    assert evidence.shape == (48, 80)
+    assert np.allclose(evidence[:, :30], 1 / (1 + np.exp(-2)), atol=0.02)
+    assert np.allclose(evidence[:, 50:], 1 / (1 + np.exp(2)), atol=0.02)
 
 
 def test_an_ensembles_map_is_its_members_mean():

@@ -2,16 +2,19 @@ import io
 
 import numpy as np
 import pytest
+import skimage.data
 from PIL import Image, ImageDraw, ImageFilter
 from sklearn.datasets import load_sample_image
 
-from fakelens.explain.limits import jpeg_table, warnings_for
+from fakelens.data.sharing import Screenshot
+from fakelens.explain.limits import has_bar, jpeg_table, warnings_for
 
 WORDS = {
     "Tiny": "Tiny",
     "long": "Very long or tall",
     "compressed": "Heavily compressed",
     "flat": "Large areas of exactly one colour",
+    "bar": "A bar of one colour",
     "blurred": "Heavily blurred",
     "coarse": "Without fine detail",
 }
@@ -73,6 +76,30 @@ def test_documents_drawings_and_screenshots_are_warned_of(quality):
     for image in (document, drawing, screenshot):
         seen = Image.open(io.BytesIO(encoded(image, quality=quality))).convert("RGB") if quality else image
         assert found(seen) == ["flat"]
+
+
+def test_screenshots_of_photographs_are_warned_of(photo):
+    """A viewer's bars with a clock and buttons in them; a page with the photograph in it; a film's frame."""
+    for seed in range(4):
+        shot = Screenshot(scale=0.8, bar=(0.05, 0.1))(photo, np.random.default_rng(seed))
+        assert found(shot) == ["bar"]
+    page = Image.new("RGB", (800, 560), (250, 250, 250))
+    page.paste(photo, (130, 70))
+    frame = photo.copy()
+    for top in (0, 377):
+        frame.paste("black", (0, top, 640, top + 50))
+    for shot in (page, frame):
+        for quality in (90, 60):
+            assert has_bar(Image.open(io.BytesIO(encoded(shot, quality=quality))))
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket"])
+def test_other_photographs_have_no_bars_and_are_no_documents(name):
+    photo = Image.fromarray(getattr(skimage.data, name)())
+    assert not has_bar(photo.point(lambda level: min(255, 2 * level)))  # skies and walls all white
+    for seen in (photo, photo.crop((0, 0, photo.width // 2, photo.height // 2))):
+        assert not set(found(seen, encoded(seen, quality=85))) & {"bar", "flat"}
+    assert not has_bar(Image.new("RGB", (300, 200), "white"))
 
 
 def test_any_picture_is_measured():

@@ -17,9 +17,9 @@ import datasets
 
 from fakelens.data.labels import find_label
 from fakelens.data.rows import FEATURES, SPLITS, Source, generator_name, is_split
+from fakelens.data.suffixes import IMAGE_SUFFIXES
 from fakelens.errors import UserError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2"})
 MANY_SHARDS = 64
 
 

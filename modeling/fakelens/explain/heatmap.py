@@ -1,9 +1,9 @@
-"""Where in the picture a detector sees evidence: Grad-CAM on an absolute scale.
+"""Where in the picture a detector sees evidence: its own scores of places, or Grad-CAM, on an absolute scale.
 
 Grad-CAM (Selvaraju et al., 2017, https://arxiv.org/abs/1610.02391) weighs a network's last feature maps by the
 gradient of its answer. Here the answer is logit(fake) - logit(real), and the map is not stretched to its own extremes:
 each location's share of the answer goes through a sigmoid, so that 0.5 is no evidence, 1 is fake and 0 is real, and
-two pictures can be compared.
+two pictures can be compared. A network that scores places itself is asked for these scores instead.
 """
 
 from pathlib import Path
@@ -17,6 +17,7 @@ from torch import nn
 from fakelens.detector import Detector
 from fakelens.errors import UserError
 from fakelens.models import DetectorImageProcessor, EnsembleForImageClassification
+from fakelens.models.modeling_patch_scores import PatchScores
 
 WINDOW = 1024  # pixels a side, from the centre, where a network looks at native resolution
 COLOURS = "coolwarm"  # blue for real, red for fake; told apart by the colour-blind
@@ -26,7 +27,8 @@ def heat_map(detector: Detector, image: Image.Image) -> np.ndarray:
     """Return the evidence for "fake" at every pixel of a picture.
 
     Args:
-        detector: Any detector of the zoo; an ensemble's map is its members' weighted mean.
+        detector: Any detector of the zoo; an ensemble's map is its members' weighted mean. A network with
+            `patch_logits` (`PatchScores`) is asked for them, any other is explained by Grad-CAM.
         image: A decoded RGB picture.
 
     Returns:
@@ -42,15 +44,35 @@ def heat_map(detector: Detector, image: Image.Image) -> np.ndarray:
         maps = [w * heat_map(Detector(m, p, detector.name, str(detector.device)), image) for m, p, w in members]
         return np.sum(maps, axis=0)
     left, top, right, bottom = box = _seen(detector, image)
-    evidence = grad_cam(model, _pixels(detector, image.crop(box)), detector.real_index)
+    pixels = _pixels(detector, image.crop(box))
+    if isinstance(model, PatchScores):
+        evidence = patch_evidence(model, pixels)
+    else:
+        evidence = grad_cam(model, pixels, detector.real_index)
     full = np.full((image.height, image.width), 0.5, dtype=np.float32)
     grid = Image.fromarray(evidence).resize((right - left, bottom - top), Image.Resampling.BILINEAR)
     full[top:bottom, left:right] = np.asarray(grid)
     return full
 
 
+def patch_evidence(model: PatchScores, pixel_values: torch.Tensor) -> np.ndarray:
+    """Return the map of one picture by the network's own scores of its places.
+
+    Args:
+        model: A network in eval mode.
+        pixel_values: Of shape `(1, 3, height, width)`, processed.
+
+    Returns:
+        An array of shape `(rows, columns)` in [0, 1].
+    """
+    with torch.inference_mode():
+        return model.patch_logits(pixel_values)[0].sigmoid().cpu().float().numpy()
+
+
 def grad_cam(model: nn.Module, pixel_values: torch.Tensor, real_index: int = 0) -> np.ndarray:
     """Return the map of one picture on the grid of the network's last feature maps.
+
+    A place has what the answer would be, to first order, if all others were like it; the mean of these is the answer.
 
     Args:
         model: A classifier in eval mode.
@@ -80,10 +102,13 @@ def grad_cam(model: nn.Module, pixel_values: torch.Tensor, real_index: int = 0) 
     if not maps:
         raise UserError("This network has no feature maps with places in them, so there is no heat map of it.")
     others = torch.cat([logits[:real_index], logits[real_index + 1 :]])
-    (gradient,) = torch.autograd.grad(others.logsumexp(0) - logits[real_index], maps[0])
-    # The mean over places of weight * map approximates the answer; times their number, one place's share of it.
-    weights = gradient.sum(dim=(2, 3), keepdim=True)
-    return (weights * maps[0]).sum(dim=1)[0].sigmoid().detach().cpu().float().numpy()
+    answer = others.logsumexp(0) - logits[real_index]
+    (gradient,) = torch.autograd.grad(answer, maps[0])
+    shares = (gradient.sum(dim=(2, 3), keepdim=True) * maps[0]).sum(dim=1)[0]  # (rows, columns)
+    # Their mean is the answer but for biases, and for what follows the pooling: after ConvNeXt's layer normalisation
+    # it is 0 whatever the answer, and the map of a fake would be half "real".
+    shares = shares - shares.mean() + answer
+    return shares.sigmoid().detach().cpu().float().numpy()
 
 
 def overlay(image: Image.Image, evidence: np.ndarray, strength: float = 0.5) -> Image.Image:

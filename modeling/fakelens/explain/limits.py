@@ -3,6 +3,8 @@
 A warning changes no score. The thresholds were set on photographs of ImageNet and BSDS500, so that each warning comes
 up for one in fifty of them or fewer. Faces collected from the web, many of them enlarged to a common size, get the one
 on fine detail far more often. Enlarging by half or less is not found, and a JPEG saved after enlarging hides some.
+Screenshots are known by a bar, a frame or large areas of one colour, and documents by the last; a page that was
+photographed or scanned with its paper's texture is not found, nor is a screenshot of nothing but a photograph.
 """
 
 import io
@@ -19,6 +21,9 @@ COARSE_TABLE = 57.0  # mean entry of a JPEG's luminance table; 57.6 at quality 5
 FLAT, COMMON = 0.4, 0.5  # shares of a picture's pixels, see `Measures` and `common_share`
 SUDDEN, FAINT = 1.05, -2.2  # powers of ten, see `Measures`
 SOFT = -2.6  # likewise
+BAR, DEEPEST = 0.03, 0.45  # of a side's length: what counts as a bar along an edge
+SOLID, BROKEN = 0.6, 0.25  # shares of a row that have the bar's colour: within it, and behind its end
+NEAR = 6  # grey levels that compression may shift a colour by
 WINDOW = 1024  # pixels a side, from the centre, that are looked at for flat areas
 
 
@@ -72,6 +77,11 @@ def warnings_for(image: Image.Image, data: bytes | None = None) -> tuple[str, ..
             "Large areas of exactly one colour: a document, a drawing, a screenshot or something cut out. "
             "The detector tells photographs from generated ones; of anything else its verdict means nothing."
         )
+    elif has_bar(image):
+        found.append(
+            "A bar of one colour along an edge: a screenshot, a frame of a film or a picture with a border. The bar "
+            "is judged along with the rest; cut out the picture itself or, better, judge the file that was shown."
+        )
     elif measures.middle < SOFT:
         found.append("Heavily blurred. Without fine detail, the verdict rests on little.")
     elif measures.drop > SUDDEN and measures.fine < FAINT:
@@ -111,6 +121,26 @@ def common_share(image: Image.Image) -> float:
     colours = np.sort(_colours(image), axis=None)
     counts = np.diff(np.flatnonzero(np.diff(colours)), prepend=-1, append=colours.size - 1)
     return float(np.sort(counts)[-16:].sum() / colours.size)
+
+
+def has_bar(image: Image.Image) -> bool:
+    """Tell whether a bar of one colour, as around a screenshot's content, runs along one of a picture's edges.
+
+    A bar may have marks in it, such as a clock or buttons, and ends in a straight line, as a bright sky does not.
+
+    Args:
+        image: An RGB picture.
+    """
+    pixels = np.asarray(image).astype(np.int16)
+    turned = pixels.transpose(1, 0, 2)
+    for rows in (pixels, pixels[::-1], turned, turned[::-1]):
+        half = rows[: len(rows) // 2 + 1]
+        same = (np.abs(half - np.median(half[0], axis=0)).max(axis=2) <= NEAR).mean(axis=1)
+        depth = int(np.argmin(same > SOLID))  # 0 also where all of the half is solid
+        behind = same[depth : depth + max(3, len(rows) // 50)]
+        if BAR <= depth / len(rows) <= DEEPEST and behind.mean() < BROKEN:
+            return True
+    return False
 
 
 def jpeg_table(data: bytes) -> float:

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassi
 from .configuration_custom_cnn import CustomCNNConfig
 from .configuration_detector import DetectorConfig
 from .configuration_ensemble import EnsembleConfig
+from .configuration_patch_lens import PatchLensConfig
 from .configuration_resnet_se import ResNetSEConfig
 from .configuration_timm_backbone import TimmBackboneConfig
 from .image_processing_detector import DetectorImageProcessor
@@ -17,11 +18,13 @@ from .image_processing_ensemble import EnsembleImageProcessor
 from .modeling_custom_cnn import CustomCNNForImageClassification
 from .modeling_detector import DetectorPreTrainedModel
 from .modeling_ensemble import EnsembleForImageClassification
+from .modeling_patch_lens import PatchLensForImageClassification
 from .modeling_resnet_se import ResNetSEForImageClassification
 from .modeling_timm_backbone import TimmBackboneForImageClassification
 
 for _config, _model, _processor in (
     (CustomCNNConfig, CustomCNNForImageClassification, DetectorImageProcessor),
+    (PatchLensConfig, PatchLensForImageClassification, DetectorImageProcessor),
     (ResNetSEConfig, ResNetSEForImageClassification, DetectorImageProcessor),
     (TimmBackboneConfig, TimmBackboneForImageClassification, DetectorImageProcessor),
     (EnsembleConfig, EnsembleForImageClassification, EnsembleImageProcessor),
@@ -43,6 +46,8 @@ __all__ = [
     "EnsembleConfig",
     "EnsembleForImageClassification",
     "EnsembleImageProcessor",
+    "PatchLensConfig",
+    "PatchLensForImageClassification",
     "ResNetSEConfig",
     "ResNetSEForImageClassification",
     "TimmBackboneConfig",

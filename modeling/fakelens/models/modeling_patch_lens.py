@@ -1,0 +1,123 @@
+"""The patch lens, our own network: every small place of the picture, at native resolution, gives its own verdict.
+
+Nothing is resized, because resizing blurs the traces that generators leave between neighbouring pixels. What the parts
+are, and where they come from:
+
+* the trunk: the first stages of EfficientNet-Lite (Tan and Le 2019, https://arxiv.org/abs/1905.11946; the Lite variant
+  by R. Liu at TensorFlow, built by timm), which stop before a place sees the whole picture: limited receptive fields
+  generalise better to other generators (Chai et al. 2020, https://arxiv.org/abs/2008.10588);
+* optionally, fixed second differences of neighbouring pixels beside the colours, as steganalysis and camera forensics
+  use them (Fridrich and Kodovsky 2012, https://doi.org/10.1109/TIFS.2012.2190402);
+* a logit for each place, whose mean is the picture's: the map of these is the network's own heat map.
+
+The arrangement, and training it on content-aligned pairs (`recipes/patch_lens.yaml`), are ours.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .configuration_patch_lens import PatchLensConfig
+from .modeling_detector import DetectorPreTrainedModel, num_units
+
+SECOND_DIFFERENCES = ((-1.0, 2.0, -1.0), (2.0, -4.0, 2.0), (-1.0, 2.0, -1.0))
+LEFT_OUT = ("conv_head", "bn2", "classifier")  # what timm's EfficientNets have after their stages
+BEYOND = tuple(f"blocks.{number}" for number in range(12))  # more than any of them has
+
+
+class Trunk(nn.Module):
+    """The first stages of a timm EfficientNet, under timm's own names.
+
+    Args:
+        backbone: Its name in timm.
+        stages: How many of its stages are kept.
+
+    Raises:
+        ValueError: If it is not of the EfficientNet family, or has fewer stages.
+    """
+
+    def __init__(self, backbone: str, stages: int):
+        super().__init__()
+        # timm brings torchvision and takes seconds to import: only this class's users should wait for them.
+        import timm
+
+        parts = dict(timm.create_model(backbone, pretrained=False, num_classes=0).named_children())
+        if "conv_stem" not in parts or "blocks" not in parts:
+            raise ValueError(f"The patch lens is cut from a network of the EfficientNet family; {backbone} is none.")
+        if stages > len(list(parts["blocks"].children())):
+            raise ValueError(f"{backbone} has {len(list(parts['blocks'].children()))} stages, not {stages}.")
+        self.conv_stem = parts["conv_stem"]
+        self.bn1 = parts["bn1"]
+        self.blocks = nn.Sequential(*list(parts["blocks"].children())[:stages])
+
+    def forward(self, pixel_values: torch.Tensor, added: torch.Tensor | None = None) -> torch.Tensor:
+        """Map `(batch_size, 3, height, width)` to feature maps; `added` goes onto the first layer's output."""
+        hidden_state = self.conv_stem(pixel_values)
+        return self.blocks(self.bn1(hidden_state if added is None else hidden_state + added))
+
+
+class HighPass(nn.Module):
+    """Second differences of each colour, through a convolution to as many channels as the trunk's first layer has."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        kernel = torch.tensor(SECOND_DIFFERENCES).div(4).expand(3, 1, 3, 3).contiguous()
+        # Persistent: what is kept out of the files comes back from `from_pretrained` as garbage.
+        self.register_buffer("kernel", kernel)
+        self.mix = nn.Conv2d(3, channels, kernel_size=3, stride=2, padding=1, bias=False)
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Map `(batch_size, 3, height, width)` to `(batch_size, channels, height / 2, width / 2)`, rounded up."""
+        return self.mix(F.conv2d(F.pad(pixel_values, (1, 1, 1, 1), mode="reflect"), self.kernel, groups=3))
+
+
+class PatchLensForImageClassification(DetectorPreTrainedModel):
+    r"""The first stages of an EfficientNet and a logit for each place.
+
+    Args:
+        config ([`PatchLensConfig`]): Sizes and settings.
+    """
+
+    config_class = PatchLensConfig
+    base_model_prefix = "backbone"
+    head_names = ("classifier", "high_pass")
+
+    def __init__(self, config: PatchLensConfig):
+        super().__init__(config)
+        trunk = Trunk(config.backbone, config.stages)
+        with torch.no_grad():
+            first = trunk.conv_stem(torch.zeros(1, 3, 32, 32)).shape[1]
+            last = trunk(torch.zeros(1, 3, 32, 32)).shape[1]
+        self.high_pass = HighPass(first) if config.high_pass else None
+        # What a file with the whole backbone holds beside the trunk.
+        self.left_out = tuple(f"backbone.{name}" for name in (*LEFT_OUT, *BEYOND[config.stages :]))
+        self.dropout = nn.Dropout(config.dropout)
+        self.classifier = nn.Conv2d(last, num_units(config), kernel_size=1)
+        self.post_init()
+        # Only now, so that a new trunk keeps the initialisation timm gave it.
+        self.backbone = trunk
+
+    def units(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Map images of shape `(batch_size, 3, height, width)` to units, `(batch_size, num_units, rows, columns)`."""
+        added = None if self.high_pass is None else self.high_pass(pixel_values)
+        return self.classifier(self.dropout(self.backbone(pixel_values, added)))
+
+    def score(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Map images of shape `(batch_size, 3, height, width)` to units of shape `(batch_size, num_units)`."""
+        return self.units(pixel_values).mean(dim=(2, 3))
+
+    def patch_logits(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        r"""Score every place of a batch of images.
+
+        Args:
+            pixel_values (`torch.Tensor` of shape `(batch_size, 3, height, width)`): Normalised images.
+
+        Returns:
+            `torch.Tensor` of shape `(batch_size, rows, columns)`: logit(fake) - logit(real) of each place, divided by
+            the temperature; a place is 16 pixels a side where all five stages are kept.
+        """
+        units = self.units(pixel_values) / self.config.logit_temperature
+        return units[:, 0] if units.shape[1] == 1 else units[:, 1:].logsumexp(dim=1) - units[:, 0]
+
+
+__all__ = ["PatchLensForImageClassification"]
