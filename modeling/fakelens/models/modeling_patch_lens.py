@@ -59,6 +59,8 @@ class Trunk(nn.Module):
 class HighPass(nn.Module):
     """Second differences of each colour, through a convolution to as many channels as the trunk's first layer has."""
 
+    kernel: torch.Tensor
+
     def __init__(self, channels: int):
         super().__init__()
         kernel = torch.tensor(SECOND_DIFFERENCES).div(4).expand(3, 1, 3, 3).contiguous()
