@@ -1,4 +1,4 @@
-"""The Space: an image in, two probabilities out.
+"""The Space: images in, verdicts out, and what speaks for them.
 
 Runs on its own from `space/requirements.txt`, with fakelens installed or, as on the Hub, in the folder `fakelens`
 beside this file. The models are those that README.md's front matter lists; `FAKELENS_MODEL`, a Hub id or a folder,
@@ -6,72 +6,104 @@ stands in for them.
 """
 
 import os
+import signal
+import sys
 from pathlib import Path
 
 import gradio as gr
 from huggingface_hub import metadata_load
+from pages import about, api, batch, compare, health, judge
+from pages.temporary import private_folder
+from pages.uploads import MAX_UPLOAD
 
 from fakelens.detector import Detector, load_detector
+from fakelens.errors import UserError
 from fakelens.loading import DEFAULT_MODEL
+
+HERE = Path(__file__).parent
+WAITING = 64  # requests that may wait for their turn; who comes after is told to come back later
+AT_ONCE = 2  # of each kind of request
+SESSIONS = 16  # whose components Gradio remembers; each takes memory, and no page of ours needs it
+# Outside of what the rules in `css` can reach: on a phone, Gradio's margins would make the page wider than the screen.
+MARGINS = "@media (max-width: 44rem) { .gradio-container .main.fillable { padding: 1rem 0.75rem !important; } }"
+# Requests that Gradio remembers, to group them all with pandas whenever one fails: 10,000 by itself.
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
+AGE = 300  # seconds that an upload may wait for its turn
 
 
 def model_names() -> list[str]:
     """Return the models to offer, the first one chosen beforehand."""
     if name := os.environ.get("FAKELENS_MODEL"):
         return [name]
-    listed = metadata_load(Path(__file__).with_name("README.md")) or {}
+    listed = metadata_load(HERE / "README.md") or {}
     return listed.get("models") or [DEFAULT_MODEL]
 
 
 def build(detectors: dict[str, Detector]) -> gr.Blocks:
-    """Return the app around loaded detectors.
+    """Return the app around loaded detectors, with its queue.
 
     Args:
         detectors: By their names on the page; at least one.
     """
-    names = list(detectors)
-
-    def classify(path: str | None, model: str) -> dict[str, float] | None:
-        """Tell how likely an image is a photograph ("real") or AI-generated ("fake").
-
-        Args:
-            path: The image to judge.
-            model: The detector to ask.
-        """
-        if path is None:  # the page was cleared
-            return None
-        (verdict,) = detectors[model]([path])
-        if verdict.score is None:
-            raise gr.Error(f"This image cannot be judged: {verdict.error}", print_exception=False)
-        return {"real": 1 - verdict.score, "fake": verdict.score}
-
-    with gr.Blocks(title="fakelens") as app:
-        gr.Markdown(
-            "# fakelens\nIs this a photograph, or was it generated? The probabilities below are a detector's opinion, "
-            f"not evidence by themselves.\n\nModel: {', '.join(f'`{name}`' for name in names)}"
+    private_folder()
+    with gr.Blocks(title="fakelens", analytics_enabled=False, delete_cache=(60, AGE)) as app:
+        gr.HTML(
+            "<header><h1>fakelens</h1><p>Is this a photograph, or was it generated? What you read here is a "
+            "detector's opinion, not evidence by itself.</p></header>"
         )
-        with gr.Row():
-            # The file as it was sent, not what a browser or Gradio would make of it.
-            image = gr.Image(
-                type="filepath", image_mode=None, label="Image", sources=["upload", "clipboard", "webcam"]
-            )
-            scores = gr.Label(num_top_classes=2, label="Verdict")
-        model = gr.Dropdown(names, value=names[0], label="Model", visible=len(names) > 1)
-        gr.on(
-            [image.change, model.change],
-            classify,
-            [image, model],
-            scores,
-            api_name="classify",
-            show_progress="minimal",
-        )
-    return app
+        with gr.Tabs():
+            for name, page in {"Judge": judge, "Batch": batch, "Compare": compare, "About": about}.items():
+                with gr.Tab(name, id=name.lower()):
+                    page.page(detectors)
+        api.endpoints(detectors)
+    return app.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE)
+
+
+def launch(app: gr.Blocks, detectors: dict[str, Detector], prevent_thread_lock: bool = False) -> str:
+    """Serve the app and return its address.
+
+    Args:
+        app: What `build` returned.
+        detectors: What it was built with.
+        prevent_thread_lock: Return at once, with the server in a thread of its own.
+    """
+    state = health.State(detectors)
+    _, url, _ = app.launch(
+        prevent_thread_lock=True,
+        quiet=prevent_thread_lock,
+        share=False,
+        show_error=True,  # of Gradio's own errors the page says more than "Error" then, and never a traceback
+        max_file_size=MAX_UPLOAD,
+        state_session_capacity=SESSIONS,
+        mcp_server=True,
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        footer_links=["api", "settings"],
+        app_kwargs={"routes": [state.route()]},
+        theme=gr.themes.Base(),
+        css_paths=[HERE / "style.css"],
+        head=f"<style>{MARGINS}</style><script>{read('page.js')}</script>",
+    )
+    state.warm_up()
+    if not prevent_thread_lock:
+        app.block_thread()
+    return url
+
+
+def read(name: str) -> str:
+    """Return the text of a file beside this one."""
+    return (HERE / name).read_text(encoding="utf-8")
 
 
 def main() -> None:
     """Load the models and serve the page."""
-    detectors = {name: load_detector(name) for name in model_names()}
-    build(detectors).queue(max_size=32).launch(mcp_server=False)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the uploads' folder goes, too
+    try:
+        detectors = {name: load_detector(name) for name in model_names()}
+    except UserError as error:
+        sys.exit(f"fakelens: {error}")
+    launch(build(detectors), detectors)
 
 
 if __name__ == "__main__":

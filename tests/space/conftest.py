@@ -28,6 +28,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),  # a camera that needs no asking
 ]
 BAND = [0.4, 0.6]
 CROPS = {"do_resize": False, "do_native_crop": True, "crops_per_side": 2}
@@ -45,17 +46,21 @@ def space_script():
     return load_script("build_browser_space")
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    """Chromium, started once; with FAKELENS_REQUIRE_BROWSER=1 its absence is a failure."""
-    found = {
-        "no Chromium is installed": CHROMIUM,
-        "playwright is not installed": importlib.util.find_spec("playwright"),
-        "onnxruntime is not installed": importlib.util.find_spec("onnxruntime"),
-        "onnxruntime-web is not fetched (`make browser`)": MODULES.is_dir(),
-    }
+def require(found):
+    """Skip the test for the first thing that is not there; with FAKELENS_REQUIRE_BROWSER=1, fail it."""
     for reason in (reason for reason, is_there in found.items() if not is_there):
         (pytest.fail if os.environ.get("FAKELENS_REQUIRE_BROWSER") == "1" else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Chromium, started once."""
+    require(
+        {
+            "no Chromium is installed": CHROMIUM,
+            "playwright is not installed": importlib.util.find_spec("playwright"),
+        }
+    )
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -143,7 +148,18 @@ def photographs(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def spaces(chromium, space_script, serve, photographs, tmp_path_factory):
+def runtime():
+    """What the browser Space is built of, there."""
+    require(
+        {
+            "onnxruntime is not installed": importlib.util.find_spec("onnxruntime"),
+            "onnxruntime-web is not fetched (`make browser`)": MODULES.is_dir(),
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def spaces(chromium, runtime, space_script, serve, photographs, tmp_path_factory):
     """Of each model the detector in Python, and a built Space: its folder, address and what was asked of it."""
     from fakelens.onnx.export import Settings, export_model
 

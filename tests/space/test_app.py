@@ -63,8 +63,7 @@ def test_a_fresh_environment_runs_the_published_space(tiny_model, fresh, tmp_pat
     finally:
         app.terminate()
         app.wait(20)
-    scores = {row["label"]: row["confidence"] for row in answer["confidences"]}
-    assert scores.keys() == {"real", "fake"} and sum(scores.values()) == pytest.approx(1, abs=1e-4)
+    assert answer["error"] is None and answer["verdict"] in ("real", "fake", "uncertain")
     local = pipeline("image-classification", model=str(tiny_model), trust_remote_code=True)
     expected = {row["label"]: row["score"] for row in local(str(tmp_path / "a.png"))}
-    assert scores["fake"] == pytest.approx(expected["fake"], abs=2e-3)
+    assert answer["score"] == pytest.approx(expected["fake"], abs=2e-3)

@@ -37,7 +37,7 @@ ALLOWED = re.compile("|".join(LIMITS))
 # Left over from an earlier push, these would be loaded or read beside the new ones.
 REPLACED = re.compile(f"{WEIGHTS}|{WEIGHTS_INDEX}|{RESULTS}|{PLOTS}")
 
-_TEXT = (".json", ".md", ".py", ".txt", ".yaml")
+_TEXT = (".css", ".js", ".json", ".md", ".py", ".txt", ".yaml")
 # What secrets look like, by the names of their kinds.
 SECRETS = {
     "a Hugging Face token": r"\b(?:hf|api_org)_[A-Za-z0-9]{20,}",

@@ -15,6 +15,7 @@ from fakelens.data.reading import watched
 from fakelens.data.skips import SkipLog
 from fakelens.data.sources import Source, content_id, row_bytes
 from fakelens.errors import UserError
+from fakelens.models import DetectorImageProcessor
 
 
 class Classes:
@@ -46,6 +47,10 @@ class Prepare:
         skips: Where skipped rows are counted.
         augment: `(image, seed) -> image` for training images: augmentation, degradations.
         seed: Of what `augment` draws; every position of the stream draws its own.
+        crop: Side in pixels of the one native crop that is taken; None for the processor's own crops.
+
+    Raises:
+        UserError: If a crop is asked of a processor that does not crop at native resolution.
     """
 
     def __init__(
@@ -55,7 +60,16 @@ class Prepare:
         skips: SkipLog,
         augment: Callable[[Image.Image, int], Image.Image] | None = None,
         seed: int = 0,
+        crop: int | None = None,
     ):
+        self.options: dict[str, Any] = {}
+        if crop is not None:
+            if not (isinstance(processor, DetectorImageProcessor) and processor.do_native_crop):
+                raise UserError(
+                    "train_crop is for processors that crop at native resolution. Leave it out, or say "
+                    "processor_options: {do_resize: false, do_native_crop: true} for a network of ours."
+                )
+            self.options = {"crop_size": {"height": crop, "width": crop}, "crops_per_side": 1}
         self.processor = processor
         self.classes = classes
         self.skips = skips
@@ -80,7 +94,7 @@ class Prepare:
             if self.augment is not None:
                 picture = self.augment(picture, zlib.crc32(f"{self.seed}/{position}/{row_id}".encode()))
             if self.processor is not None:
-                pixels = self.processor(images=picture, return_tensors="pt")["pixel_values"][0]
+                pixels = self.processor(images=picture, return_tensors="pt", **self.options)["pixel_values"][0]
                 out["pixel_values"].append(pixels)
         return out
 

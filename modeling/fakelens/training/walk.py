@@ -54,7 +54,7 @@ def walk_phases(recipe: Recipe, out: Path, data: TrainingData, skips: SkipLog) -
     model, processor = first_model(recipe.model, data.classes.labels)
     augmentation = Augmentation.from_list(recipe.data.augmentation)
     augment = InTurn((augmentation, Degradations.from_list(recipe.data.degradations)))
-    prepare = Prepare(processor, data.classes, skips, augment, recipe.run.seed)
+    prepare = Prepare(processor, data.classes, skips, augment, recipe.run.seed, recipe.data.train_crop)
     validation = data.validation_set(Prepare(processor, data.classes, skips))
     phases: list[dict[str, Any]] = []
     for number, phase in enumerate(recipe.phases):

@@ -1,0 +1,47 @@
+"""What is known of a model: for the Judge page beside its verdict, and for the About page."""
+
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCard
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+from fakelens.detector import Detector
+from fakelens.onnx.session import OnnxModel
+
+
+def facts(detector: Detector) -> dict[str, Any]:
+    """Return what is known of a model, by names for the page; what is not known is None.
+
+    Args:
+        detector: Any detector.
+    """
+    model = detector.model
+    low, high = detector.uncertain_band
+    rates = ", ".join(f"{100 * p:g} % from {t:.3f}" for p, t in sorted(detector.fpr_thresholds.items()))
+    return {
+        "Name": Path(detector.name).name if Path(detector.name).is_absolute() else detector.name,
+        "Network": "an ONNX file" if isinstance(model, OnnxModel) else type(model).__name__,
+        "Parameters": None if isinstance(model, OnnxModel) else f"{sum(p.numel() for p in model.parameters()):,}",
+        "Classes": ", ".join(detector.classes),
+        "Decision threshold": f"{detector.threshold:.3f}",
+        "Uncertain": f"from {low:.3f} to {high:.3f}" if low < high else "no band: it was not calibrated for one",
+        "Calibrated false-positive rates": rates or "none",
+        "Temperature": f"{detector.temperature:.3f}",
+        "Runs on": detector.device.type,
+        "Licence": licence(detector.name),
+    }
+
+
+def licence(name: str) -> str | None:
+    """Return the licence that a model's card states; None if there is no card, or it states none.
+
+    Args:
+        name: A folder, or `USER/NAME` on the Hub.
+    """
+    card = Path(name) / "README.md"
+    try:
+        data = ModelCard.load(card if card.is_file() else name).data
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError):
+        return None
+    return str(data.license) if data.license else None

@@ -1,0 +1,78 @@
+"""The flagship's experiments at tiny size: each way of drawing crops gives its row, and what cannot be is refused."""
+
+import importlib.util
+import json
+
+import pytest
+import timm
+from safetensors.torch import save_file
+
+from fakelens.data.autoencoders import Autoencoder
+from fakelens.data.reconstruct import Reconstruction, write_pairs
+from fakelens.data.sources import open_source
+from fakelens.errors import UserError
+from tests.conftest import SCRIPTS
+from tests.tiny_data import write_tiny_data
+
+
+@pytest.fixture(scope="module")
+def flagship():
+    spec = importlib.util.spec_from_file_location("flagship", SCRIPTS.parent / "benchmarks" / "flagship.py")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("flagship")
+    data = write_tiny_data(root / "data", {"train": 12, "validation": 8, "test": 8})
+    write_pairs(open_source(str(data), "train"), Autoencoder("negative", 8, lambda p: 1 - p), root / "pairs",
+                Reconstruction(shard_images=4))  # fmt: skip
+    save_file(timm.create_model("tf_efficientnet_lite0").state_dict(), root / "lite0.safetensors")
+    return {"data": str(data), "pairs": [str(root / "pairs")], "weights": str(root / "lite0.safetensors")}
+
+
+def test_every_way_of_drawing_crops_gives_a_row(flagship, folders, tmp_path, capsys):
+    ideas = ["aligned_apart", "aligned_softened", "half_matched", "half_weighted"]
+    log = tmp_path / "log.jsonl"
+    flagship.main(flagship.FlagshipArguments(ideas=ideas, steps=2, batch=4, output=str(log), **folders))
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert (
+        [row["idea"] for row in rows] == ideas == [json.loads(x)["idea"] for x in capsys.readouterr().out.splitlines()]
+    )
+    assert all(row["pairs"] == 6 and 0 <= row[s]["auroc"] <= 1 for row in rows for s in ("validation", "test"))
+    assert {"auroc", "macro"} < rows[0]["test"].keys()
+
+
+def test_crops_alike_are_alike_in_texture(flagship):
+    import numpy as np
+
+    smooth = [{"pixels": np.full((96, 96, 3), 20 * n, np.uint8), "label": n % 2} for n in range(8)]
+    noise = np.random.default_rng(0)
+    rough = [{"pixels": noise.integers(0, 255, (96, 96, 3), dtype=np.uint8), "label": n % 2} for n in range(8)]
+    rows = [row | {"source": str(row["label"]), "generator": "g"} for row in smooth + rough]
+    idea = flagship.Idea(pairs=0.0, degradations=(), matched=4)
+    crops, labels = next(iter(flagship.Batches(idea, rows, [], 8, 0)))
+    assert labels.tolist() == [0, 1] * 4
+    spread = crops.std(axis=(1, 2, 3))
+    assert all((spread[i] > 30) == (spread[i + 1] > 30) for i in range(0, 8, 2))
+
+
+def test_weights_are_small_where_texture_gives_the_class_away(flagship):
+    import numpy as np
+
+    noise = np.random.default_rng(0)
+    crops = np.full((64, 16, 16, 3), 100, np.uint8)
+    crops[1::2] = noise.integers(0, 255, (32, 16, 16, 3))
+    crops[0] = crops[1]  # a real image that looks like the fakes
+    labels, overlap = np.tile([0, 1], 32), flagship.Overlap()
+    weights = overlap(crops, labels)
+    assert weights.mean() == pytest.approx(1) and weights[0] > 5 * np.median(weights)
+
+
+def test_what_cannot_be_is_refused(flagship, folders):
+    with pytest.raises(UserError, match="no idea 'magic'"):
+        flagship.main(flagship.FlagshipArguments(ideas=["magic"], **folders))
+    with pytest.raises(UserError, match="need --pairs"):
+        flagship.main(flagship.FlagshipArguments(ideas=["aligned"], **folders | {"pairs": []}))
