@@ -4,6 +4,11 @@ r"""Make content-aligned fakes: send a data set's real images through a generato
         --autoencoder encoder.safetensors decoder.safetensors
     python scripts/reconstruct.py --data ComplexDataLab/OpenFake:core --limit 20000 --output path/to/pairs \
         --autoencoder madebyollin/sdxl-vae-fp16-fix --scales 1.0 0.5
+    python scripts/reconstruct.py --data path/to/folder --output path/to/pairs --autoencoder small --quality 95
+
+`small` trains small autoencoders of many kinds on the real images first, under a minute each on a free processor core,
+keeps them in `path/to/pairs/autoencoders`, and sends every image through some of them: a detector that learnt many
+decoders knows more unseen ones than one that learnt a single decoder.
 
 Writes parquet shards in OpenFake's columns with `id`, `source` and `pair`; the halves of a pair share their size and
 JPEG quality. The same command again goes on with a run that was cut short. What is written is a data source like any
@@ -24,15 +29,28 @@ class ReconstructArguments:
     autoencoder: list[str] = field(
         metadata={
             "help": "Hub id or folder of diffusers' AutoencoderKL or AutoencoderTiny (needs the extra `reconstruct`), "
-            "or two safetensors files of the tiny FLUX.2 kind: encoder, decoder."
+            "or two safetensors files of the tiny FLUX.2 kind: encoder, decoder; or `small` for small ones of many "
+            "kinds, trained first, or some of them as `small:NAME[,NAME]`."
         }
     )
     output: str = field(metadata={"help": "Folder for the shards."})
     split: str = field(default="train", metadata={"help": "Split to read, and to write."})
     rounds: int = field(default=1, metadata={"help": "Round trips through the autoencoder."})
-    scales: list[float] = field(
-        default_factory=lambda: [1.0], metadata={"help": "A pair at each of these shares of an image's size."}
+    scales: list[float] | None = field(
+        default=None,
+        metadata={
+            "help": "A pair at each of these shares of an image's size; with --per_image, a draw between the least "
+            "and the greatest. Default: 1.0, for small autoencoders 0.4 0.95."
+        },
     )
+    per_image: int | None = field(
+        default=None,
+        metadata={
+            "help": "Pairs of each image, each by one of the autoencoders and at a scale drawn for it. Default: a "
+            "pair at each scale, for small autoencoders 4."
+        },
+    )
+    training_steps: int = field(default=600, metadata={"help": "Training of each small autoencoder."})
     quality: list[int] = field(
         default_factory=lambda: [75, 80, 85, 90, 95],
         metadata={"help": "JPEG qualities; each pair draws one for both halves."},
@@ -40,7 +58,7 @@ class ReconstructArguments:
     max_side: int = field(default=1024, metadata={"help": "Larger sides are cropped to this, in pixels."})
     limit: int | None = field(default=None, metadata={"help": "Use only this many real images, from the start."})
     shard_images: int = field(default=200, metadata={"help": "Real images in one shard."})
-    seed: int = field(default=42, metadata={"help": "Of the qualities."})
+    seed: int = field(default=42, metadata={"help": "Of the draws, and of small autoencoders."})
     name: str | None = field(default=None, metadata={"help": "What to call the generator; default: its files' name."})
     device: str | None = field(default=None, metadata={"help": "cpu, cuda, cuda:1, mps; default: a GPU if there is."})
 
@@ -50,24 +68,41 @@ def main(args: ReconstructArguments) -> None:
     from dataclasses import replace
 
     from fakelens.data.autoencoders import open_autoencoder
-    from fakelens.data.reconstruct import Reconstruction, write_pairs
+    from fakelens.data.reconstruct import Reconstruction, begin, write_pairs
+    from fakelens.data.small_collection import SCALES, open_small, small_kinds
     from fakelens.data.sources import open_source
     from fakelens.errors import UserError
 
     if args.limit is not None and args.limit < 1:
         raise UserError(f"--limit is {args.limit}; it is a number of images, 1 or more.")
+    kinds = small_kinds(args.autoencoder[0]) if len(args.autoencoder) == 1 else None
     settings = Reconstruction(
-        args.rounds, tuple(args.scales), tuple(args.quality), args.max_side, args.seed, args.shard_images
+        args.rounds,
+        tuple(args.scales or ((1.0,) if kinds is None else SCALES)),
+        tuple(args.quality),
+        args.max_side,
+        args.seed,
+        args.shard_images,
+        4 if kinds is not None and args.per_image is None else args.per_image,
     )
-    autoencoder = open_autoencoder(args.autoencoder, args.device)
-    if args.name:
-        autoencoder = replace(autoencoder, name=args.name)
-    source = open_source(args.data, args.split)
-    done = write_pairs(source, autoencoder, Path(args.output), settings, args.limit)
+    output = Path(args.output)
+    if kinds is None:
+        makers = [open_autoencoder(args.autoencoder, args.device)]
+        if args.name:
+            makers = [replace(makers[0], name=args.name)]
+        source = open_source(args.data, args.split)
+    else:
+        if args.name:
+            raise UserError("--name is for one autoencoder; small ones go by the names of their kinds.")
+        source = open_source(args.data, args.split)
+        begin(output, source, [kind.name for kind in kinds], settings, args.limit)  # before minutes of training
+        makers = open_small(kinds, source, output, args.seed, args.training_steps, args.limit, args.device)
+    done = write_pairs(source, makers, output, settings, args.limit)
     if done.skipped:
         reasons = ", ".join(f"{count} {reason}" for reason, count in done.skipped.items())
         print(f"{sum(done.skipped.values())} skipped ({reasons})")
-    print(f"{done.pairs} pairs made by {autoencoder.name}; {args.output} holds {len(done.shards)} shards of them.")
+    made_by = makers[0].name if len(makers) == 1 else f"{len(makers)} small autoencoders"
+    print(f"{done.pairs} pairs made by {made_by}; {args.output} holds {len(done.shards)} shards of them.")
 
 
 if __name__ == "__main__":

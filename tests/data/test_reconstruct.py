@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -107,6 +108,32 @@ def test_every_scale_gives_a_pair_of_its_own(reals, tmp_path):
     assert done.pairs == 10 and set(sizes.values()) == {(56, 40)}
 
 
+def test_several_autoencoders_share_the_images(reals, tmp_path):
+    lighter = Autoencoder("lighter", 8, lambda pictures: 1 - 0.8 * (1 - pictures))
+    settings = Reconstruction(scales=(0.7, 1.0), per_image=3)
+    source = open_source(reals, "train")
+    done = write_pairs(source, [DARKER, lighter], tmp_path / "out", settings)
+    rows = rows_of(done.shards)
+    assert done.pairs == 15 and len({row["id"] for row in rows}) == 30
+    by_original = {}
+    for row in rows[1::2]:
+        by_original.setdefault(original_of(row["id"]), []).append(row)
+    assert len(by_original) == 5
+    drawn = set()
+    for fakes in by_original.values():
+        # Each makes one before any makes a second; the order and the scale are the image's own.
+        assert {fakes[0]["model"], fakes[1]["model"]} == {"darker", "lighter"}
+        scales = [float(row["pair"].partition("@")[2].rpartition("-")[0]) for row in fakes]
+        assert all(0.7 <= scale <= 1 for scale in scales)
+        drawn |= {*scales}
+    assert len(drawn) == 15
+    alone = write_pairs(source, [DARKER, lighter], tmp_path / "alone", settings, limit=1)
+    assert rows_of(alone.shards) == rows[: len(rows_of(alone.shards))]
+    with pytest.raises(UserError, match="--per_image"):
+        write_pairs(source, [DARKER, lighter], tmp_path / "unsaid")
+    assert not (tmp_path / "unsaid").exists()
+
+
 def test_a_run_that_was_cut_short_goes_on_and_ends_the_same(reals, tmp_path):
     settings = Reconstruction(shard_images=2)
     whole = write_pairs(open_source(reals, "train"), DARKER, tmp_path / "whole", settings)
@@ -133,6 +160,8 @@ def test_a_run_that_was_cut_short_goes_on_and_ends_the_same(reals, tmp_path):
 def test_other_settings_are_not_mixed_into_a_folder(reals, tmp_path):
     source = open_source(reals, "train")
     write_pairs(source, DARKER, tmp_path / "out", limit=2)
+    note = json.loads((tmp_path / "out" / "train-reconstruct.json").read_text(encoding="utf-8"))
+    assert note["autoencoder"] == "darker" and "per_image" not in note  # as folders of earlier versions have it
     with pytest.raises(UserError, match="other settings"):
         write_pairs(source, DARKER, tmp_path / "out", Reconstruction(rounds=2), limit=2)
     (tmp_path / "foreign").mkdir()
@@ -141,7 +170,9 @@ def test_other_settings_are_not_mixed_into_a_folder(reals, tmp_path):
         write_pairs(source, DARKER, tmp_path / "foreign", limit=2)
 
 
-@pytest.mark.parametrize("wrong", [{"rounds": 0}, {"scales": (2.0,)}, {"qualities": (99,)}, {"max_side": 8}])
+@pytest.mark.parametrize(
+    "wrong", [{"rounds": 0}, {"scales": (2.0,)}, {"qualities": (99,)}, {"max_side": 8}, {"per_image": 0}]
+)
 def test_settings_out_of_range(wrong):
     with pytest.raises(UserError, match="--"):
         Reconstruction(**wrong)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -12,6 +12,8 @@ from torch import nn
 from fakelens.data.tiny_autoencoder import tiny_decoder, tiny_encoder
 from fakelens.errors import UserError
 from fakelens.weights import read_weights
+
+Network = TypeVar("Network", bound=nn.Module)
 
 KINDS = ("AutoencoderKL", "AutoencoderTiny")
 PLACES = (None, "vae")  # where a repo keeps one: by itself, or in a pipeline
@@ -62,9 +64,9 @@ def _tiny_pair(encoder_path: Path, decoder_path: Path, device: str | None) -> Au
             raise UserError(
                 f"{path} is not the {kind} of a tiny FLUX.2 autoencoder. Name its two files, encoder then decoder."
             ) from error
-    both = _ready(nn.Sequential(encoder, decoder), device)
+    both = ready(nn.Sequential(encoder, decoder), device)
     shared = os.path.commonprefix([encoder_path.stem, decoder_path.stem]).rstrip("-_.")
-    return Autoencoder(shared or "tiny-autoencoder", 8, lambda pictures: _run(both, pictures).clamp(0, 1))
+    return Autoencoder(shared or "tiny-autoencoder", 8, lambda pictures: run(both, pictures).clamp(0, 1))
 
 
 def _diffusers(name: str, device: str | None) -> Autoencoder:
@@ -83,12 +85,12 @@ def _diffusers(name: str, device: str | None) -> Autoencoder:
             "Pickled weights (.bin, .pt) run code when read and are refused."
         ) from error
     widths = network.config["block_out_channels" if kind == KINDS[0] else "encoder_block_out_channels"]
-    network = _ready(network, device)
+    network = ready(network, device)
     # The forward pass takes the latents' mean and goes from [-1, 1] to [-1, 1].
     return Autoencoder(
         Path(name).name if Path(name).is_dir() else name,
         max(8, 2 ** (len(widths) - 1)),
-        lambda pictures: _run(network, pictures * 2 - 1).add(1).div(2).clamp(0, 1),
+        lambda pictures: run(network, pictures * 2 - 1).add(1).div(2).clamp(0, 1),
     )
 
 
@@ -108,7 +110,16 @@ def _find(name: str, load_config: Callable[..., dict[str, Any]]) -> tuple[str, d
     raise UserError(f"No autoencoder at {name}: {failures[0]} Name a Hub id or folder of diffusers, or two files.")
 
 
-def _ready(network: nn.Module, device: str | None) -> nn.Module:
+def ready(network: Network, device: str | None) -> Network:
+    """Put a network on a device, for use and not for training.
+
+    Args:
+        network: Changed in place.
+        device: As torch names devices; a GPU if there is one, if None.
+
+    Raises:
+        UserError: If the device cannot be used.
+    """
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         return network.to(torch.device(chosen)).eval().requires_grad_(False)
@@ -116,6 +127,12 @@ def _ready(network: nn.Module, device: str | None) -> nn.Module:
         raise UserError(f"Device {chosen!r} cannot be used here: {str(error).splitlines()[0]} Say cpu.") from None
 
 
-def _run(network: nn.Module, pictures: torch.Tensor) -> torch.Tensor:
+def run(network: nn.Module, pictures: torch.Tensor) -> torch.Tensor:
+    """Send pictures through a network, wherever it lies; what comes back is in ordinary memory.
+
+    Args:
+        network: From pictures to pictures.
+        pictures: Of shape `(batch_size, 3, height, width)`.
+    """
     output = network(pictures.to(next(network.parameters()).device))
     return (output if isinstance(output, torch.Tensor) else output.sample).cpu()

@@ -10,16 +10,13 @@ import io
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from PIL import Image
 from tqdm import tqdm
@@ -27,15 +24,14 @@ from tqdm import tqdm
 from fakelens.data.autoencoders import Autoencoder
 from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.labels import REAL
+from fakelens.data.pair_folder import put, put_rows, writing
 from fakelens.data.reading import read
 from fakelens.data.skips import SkipLog
 from fakelens.data.sources import Source, content_id, row_bytes
 from fakelens.errors import UserError
 
 MIN_SIDE = 32  # pixels; below, a picture is hardly more than a few latents
-TEXTS = ("id", "prompt", "label", "model", "type", "release_date", "source", "pair")
-FEATURES = datasets.Features(dict.fromkeys(TEXTS, datasets.Value("string")) | {"image": datasets.Image()})
-PAIRED = re.compile(r"([0-9a-f]{16})(?:@[\d.e-]+)?-(?:real|fake)")  # the id of either half, see `_pairs_of`
+PAIRED = re.compile(r"([0-9a-f]{16})(?:@[\d.e-]+)?-(?:real|fake)")  # the id of either half, see `_planned`
 SETTINGS_FILE = "reconstruct.json"
 SKIPS_FILE = "skipped.jsonl"
 
@@ -47,9 +43,11 @@ class Reconstruction:
     Attributes:
         rounds: Round trips through the autoencoder, one after another.
         scales: For each, every image gives a pair at this share of its size, in (0, 1].
+        per_image: If given, every image gives this many pairs instead, each by an autoencoder drawn for it, and at a
+            share of its size drawn between the least and the greatest of `scales`.
         qualities: JPEG qualities, 1 to 95; each pair draws one for both halves.
         max_side: Larger sides are cropped to this, in pixels, from the middle, after scaling.
-        seed: Of the draw.
+        seed: Of the draws.
         shard_images: Real images in one shard.
     """
 
@@ -59,10 +57,13 @@ class Reconstruction:
     max_side: int = 1024
     seed: int = 42
     shard_images: int = 200
+    per_image: int | None = None
 
     def __post_init__(self) -> None:
         if self.rounds < 1 or self.shard_images < 1:
             raise UserError("--rounds and --shard-images are 1 or more.")
+        if self.per_image is not None and self.per_image < 1:
+            raise UserError(f"--per_image is {self.per_image}; it is a number of pairs, 1 or more.")
         if not self.scales or not all(0 < scale <= 1 for scale in self.scales):
             raise UserError(f"--scales are above 0 and at most 1, not {', '.join(map(str, self.scales))}.")
         if not self.qualities or not all(1 <= quality <= 95 for quality in self.qualities):
@@ -88,7 +89,7 @@ class Reconstructed:
 
 def write_pairs(
     source: Source,
-    autoencoder: Autoencoder,
+    autoencoder: Autoencoder | Sequence[Autoencoder],
     output: Path,
     settings: Reconstruction | None = None,
     limit: int | None = None,
@@ -99,7 +100,7 @@ def write_pairs(
 
     Args:
         source: The split, opened.
-        autoencoder: What makes the fakes.
+        autoencoder: What makes the fakes; several if `settings.per_image` says how many of them an image goes to.
         output: Folder for the shards. Shards of another split may lie there already.
         settings: How pairs are made.
         limit: Use only this many real images, from the start.
@@ -109,33 +110,31 @@ def write_pairs(
             that can be used, or the disk is full.
     """
     settings = settings or Reconstruction()
+    makers = [autoencoder] if isinstance(autoencoder, Autoencoder) else list(autoencoder)
     skips = SkipLog(output / f"{source.split}-{SKIPS_FILE}")
     total = limit if source.rows is None else min(limit or source.rows, source.rows)
     reals = islice((row for row in read(source) if row["label"] == REAL), limit)
     shards: list[Path] = []
     pairs = 0
-    try:
-        _begin(output, source, autoencoder, settings, limit)
-        with tqdm(total=total, desc=f"reconstruct {source.split}", unit="image", disable=None) as progress:
-            for number, rows in _chunks(reals, settings.shard_images):
-                path = output / f"{source.split}-{number:05d}.parquet"
-                if path.exists():
-                    progress.update(sum(1 for _ in rows))
-                else:
-                    made = []
-                    for row in rows:
-                        made += _pairs_of(row, autoencoder, settings, skips)
-                        progress.update()
-                    if not made:
-                        continue
-                    _write(made, path)
-                    pairs += len(made) // 2
-                shards.append(path)
-    except OSError as error:
-        raise UserError(
-            f"{output} could not be written: {error.strerror or error}. The shards that are there are whole; free "
-            "some space and run the same command again."
-        ) from error
+    begin(output, source, [maker.name for maker in makers], settings, limit)
+    with (
+        writing(output),
+        tqdm(total=total, desc=f"reconstruct {source.split}", unit="image", disable=None) as progress,
+    ):
+        for number, rows in _chunks(reals, settings.shard_images):
+            path = output / f"{source.split}-{number:05d}.parquet"
+            if path.exists():
+                progress.update(sum(1 for _ in rows))
+            else:
+                made = []
+                for row in rows:
+                    made += _pairs_of(row, makers, settings, skips)
+                    progress.update()
+                if not made:
+                    continue
+                put_rows(path, made)
+                pairs += len(made) // 2
+            shards.append(path)
     if not shards:
         raise UserError(
             f"{source.spec}, split {source.split!r}, has no real images that can be used. {skips.summary()}".strip()
@@ -181,8 +180,60 @@ def original_of(row_id: str) -> str | None:
     return match and match[1]
 
 
+def begin(
+    output: Path, source: Source, autoencoders: list[str], settings: Reconstruction, limit: int | None = None
+) -> None:
+    """Note what a folder's shards are made of; one that was begun with the same settings is gone on with.
+
+    Args:
+        output: Folder for the shards.
+        source: The split, opened.
+        autoencoders: Names of what makes the fakes.
+        settings: How pairs are made.
+        limit: Use only this many real images, from the start.
+
+    Raises:
+        UserError: If the folder holds something else, was begun with other settings, or cannot be written; or if
+            there are several autoencoders and nothing says how many of them an image goes to.
+    """
+    made_of = {"data": source.spec, "autoencoder": autoencoders, "limit": limit, **asdict(settings)}
+    if settings.per_image is None:
+        if len(autoencoders) != 1:
+            raise UserError(f"{len(autoencoders)} autoencoders make pairs. Say --per_image.")
+        # As it was noted before there were several: folders that were begun then can be gone on with.
+        made_of["autoencoder"] = autoencoders[0]
+        del made_of["per_image"]
+    text = json.dumps(made_of | {"split": source.split, "revision": source.revision}, indent=2) + "\n"
+    note = output / f"{source.split}-{SETTINGS_FILE}"
+    with writing(output):
+        if note.exists():
+            if note.read_text(encoding="utf-8") != text:
+                raise UserError(f"{output} was begun with other settings (see {note}). Name another --output.")
+        elif next(output.glob(f"{source.split}-*.parquet"), None) is not None:
+            raise UserError(f"{output} holds other data of split {source.split!r}. Name another --output.")
+        else:
+            output.mkdir(parents=True, exist_ok=True)
+            put(note, text.encode())
+
+
+def _planned(
+    original: str, makers: Sequence[Autoencoder], settings: Reconstruction
+) -> Iterator[tuple[str, Autoencoder, float]]:
+    """Yield what sets each pair of an image apart, what makes it, and its scale."""
+    if settings.per_image is None:
+        for scale in settings.scales:
+            yield ("" if scale == 1 else f"@{scale:g}"), makers[0], scale
+        return
+    # Of the image's content alone: neither order nor limit of the data changes what an image gives.
+    draw = random.Random(f"{settings.seed}/{original}")
+    order = draw.sample(makers, len(makers))
+    for number in range(settings.per_image):
+        scale = round(draw.uniform(min(settings.scales), max(settings.scales)), 4)
+        yield f"@{scale:g}-{number}", order[number % len(order)], scale
+
+
 def _pairs_of(
-    row: dict[str, Any], autoencoder: Autoencoder, settings: Reconstruction, skips: SkipLog
+    row: dict[str, Any], makers: Sequence[Autoencoder], settings: Reconstruction, skips: SkipLog
 ) -> list[dict[str, object]]:
     try:
         picture = decode_image(row_bytes(row["image"])).image
@@ -192,11 +243,11 @@ def _pairs_of(
     rows = []
     # By content, not by path or number: training must know a pair of an image that it holds out, wherever that lies.
     original = content_id(row["image"])
-    for scale in settings.scales:
-        pair = original if scale == 1 else f"{original}@{scale:g}"
+    for apart, autoencoder, scale in _planned(original, makers, settings):
+        pair = original + apart
         halves = make_pair(picture, autoencoder, settings.rounds, scale, settings.max_side)
         if halves is None:
-            skips.add(f"{row['id']}@{scale:g}", "too small to reconstruct")
+            skips.add(row["id"] + apart, "too small to reconstruct")
             continue
         quality = random.Random(f"{settings.seed}/{pair}").choice(settings.qualities)
         for label, half in zip(("real", "fake"), halves, strict=True):
@@ -222,33 +273,3 @@ def _chunks(rows: Iterator[dict[str, Any]], size: int) -> Iterator[tuple[int, It
     """Number rows off into runs of `size`, each to be read to its end before the next."""
     for number, run in groupby(enumerate(rows), key=lambda numbered: numbered[0] // size):
         yield number, (row for _, row in run)
-
-
-def _begin(
-    output: Path, source: Source, autoencoder: Autoencoder, settings: Reconstruction, limit: int | None
-) -> None:
-    """Note what the shards are made of, and refuse to go on with a folder that was begun with something else."""
-    made_of = {"data": source.spec, "autoencoder": autoencoder.name, "limit": limit, **asdict(settings)}
-    text = json.dumps(made_of | {"split": source.split, "revision": source.revision}, indent=2) + "\n"
-    note = output / f"{source.split}-{SETTINGS_FILE}"
-    if note.exists():
-        if note.read_text(encoding="utf-8") != text:
-            raise UserError(f"{output} was begun with other settings (see {note}). Name another --output.")
-    elif next(output.glob(f"{source.split}-*.parquet"), None) is not None:
-        raise UserError(f"{output} holds other data of split {source.split!r}. Name another --output.")
-    else:
-        output.mkdir(parents=True, exist_ok=True)
-        _put(note, text.encode())
-
-
-def _write(rows: list[dict[str, object]], path: Path) -> None:
-    part = path.with_name(f".{path.name}.part")
-    # `Dataset.to_parquet` would draw a progress bar of its own for every shard.
-    pq.write_table(pa.Table.from_pylist(rows, schema=FEATURES.arrow_schema), part, row_group_size=64)
-    part.replace(path)
-
-
-def _put(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)
