@@ -84,12 +84,15 @@ def main(args: CalibrateArguments) -> None:
 def destination(args: CalibrateArguments) -> Path:
     """Return the folder to write to, or say why it cannot be."""
     from fakelens.errors import UserError
+    from fakelens.loading import SHIPPED
 
     if bool(args.output) == args.in_place:
         raise UserError("Say one of --output FOLDER and --in_place.")
     if args.limit is not None and args.limit < 1:
         raise UserError(f"--limit is {args.limit}; it is a number of images, 1 or more.")
     if args.in_place:
+        if args.model == SHIPPED:
+            raise UserError(f"{SHIPPED} is part of fakelens and is not written over. Name a folder with --output.")
         if not Path(args.model).is_dir():
             raise UserError(f"{args.model} is no folder, so nothing is written in place. Name one with --output.")
         return Path(args.model)
@@ -102,8 +105,9 @@ def destination(args: CalibrateArguments) -> Path:
 def save(detector: "Detector", folder: Path, record: dict[str, Any]) -> None:
     """Write model, processor and the record beside their place and move them there, file by file."""
     from fakelens.errors import UserError
+    from fakelens.loading import model_folder
 
-    was = Path(detector.name) / "run.json"
+    was = model_folder(detector.name) / "run.json"
     run = json.loads(was.read_text(encoding="utf-8")) if was.is_file() else {}
     run["calibration"] = record
     try:

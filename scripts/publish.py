@@ -13,6 +13,7 @@ or in a section (#, ##) with a heading that the card lacks; tags and front matte
 """
 
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,7 +37,8 @@ class PublishArguments:
     )
     space: bool = field(default=False, metadata={"help": "Publish the app in space/ instead of a model."})
     models: list[str] = field(
-        default_factory=list, metadata={"help": "With --space: Hub ids of the models that it offers."}
+        default_factory=list,
+        metadata={"help": "With --space: Hub ids of the models that it offers; without, patch_lens."},
     )
     report: str | None = field(
         default=None,
@@ -68,8 +70,20 @@ def main(args: PublishArguments) -> None:
         main_space(args)
         return
     if args.model is None or args.models:
-        raise UserError("Name a model's folder with --model, or say --space true --models USER/NAME ... for the app.")
-    model, report = Path(args.model), Path(args.report) if args.report else None
+        raise UserError(
+            "Name a model's folder with --model, or say --space true [--models USER/NAME ...] for the app."
+        )
+    from fakelens.hub.shipped import with_code  # it imports torch, and `--help` does without
+    from fakelens.loading import SHIPPED
+
+    with tempfile.TemporaryDirectory() as work:
+        # What the package holds lacks the code that a repo needs.
+        main_model(args, with_code(Path(work)) if args.model == SHIPPED else Path(args.model))
+
+
+def main_model(args: PublishArguments, model: Path) -> None:
+    """Write or push a model's repo and say where it is."""
+    report = Path(args.report) if args.report else None
     check_version(args.version, args.create_pr)
     files = collect_files(model, args.repo_id, report, examples=args.examples, version=args.version)
     if args.dry_run:

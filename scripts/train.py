@@ -2,6 +2,7 @@
 
     python scripts/train.py recipes/custom_cnn.yaml
     accelerate launch scripts/train.py recipes/custom_cnn.yaml --data path/to/folder --num_train_epochs 5
+    torchrun --nproc_per_node 8 scripts/train.py recipes/patch_lens_openfake.yaml --dry_run true
 
 Any key of the recipe can be given again as --key value; inside phases as --phases.0.steps 10.
 """
@@ -19,6 +20,8 @@ def main(recipe_path: str, overrides: list[str]) -> None:
     from fakelens.data import protocols
     from fakelens.data.skips import SkipLog
     from fakelens.evaluation.plots import learning_curves
+    from fakelens.training.dry_run import dry_run
+    from fakelens.training.dry_run_report import print_report
     from fakelens.training.recipe import load_recipe
     from fakelens.training.run import train
 
@@ -26,6 +29,11 @@ def main(recipe_path: str, overrides: list[str]) -> None:
     recipe = load_recipe(recipe_path, overrides)
     for note in recipe.notes:
         print(f"note: {note}", file=sys.stderr)
+    if recipe.run.dry_run:
+        found = dry_run(recipe)
+        if recipe.run.process_index == 0:
+            print_report(found)
+        return
     model = train(recipe)
     run = model.parent
     if recipe.run.process_index == 0:

@@ -161,7 +161,7 @@ def test_addresses_are_fetched(web, tiny_model):
     ("arguments", "message"),
     [
         (["--model", "no/where/at/all"], "There is no model at no/where/at/all"),
-        (["--model", "runs/demo/model"], "make demo"),
+        (["--model", "runs/demo/model"], "leave --model out for patch_lens"),
         (["--model", "TINY", "--max-fpr", "0.05"], "not calibrated"),
         (["--model", "TINY", "--max-fpr", "7"], "between 0 and 1"),
         (["--model", "TINY", "--device", "quantum"], "Device 'quantum'"),

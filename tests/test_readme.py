@@ -63,7 +63,9 @@ SLOW += ("python scripts/publish.py",)  # needs the report of an evaluation befo
 REPLACED = {
     "https://example.org/a.png": ["other.png"],  # there is no network
     "HUB_ID_OR_FOLDER": ["encoder.safetensors", "decoder.safetensors"],
+    "small": ["small:small-1-shuffle", "--training_steps", "2"],  # of seventeen autoencoders
     "10.0.0.1": ["127.0.0.1"],
+    "recipes/accelerate/eight_gpus.yaml": ["recipes/accelerate/two_cpu_processes.yaml"],
     "16": ["2"],  # processes, of two machines
     "8": ["2"],
 }
@@ -76,6 +78,9 @@ TINY = {
     "s2_efficientnet_b2.yaml": ["--pretrained", "false", "--holdout", "0.5"]
     + [word for phase in range(3) for word in (f"--phases.{phase}.epochs", "0.5")],
     "continual.yaml": ["--rehearsal", '["SOURCE"]', "--max_steps", "2", "--eval_steps", "1"],
+    "patch_lens_openfake.yaml": ["--pretrained", "false", "--image_size", "32", "--train_crop", "16"]
+    + ["--max_steps", "2", "--eval_steps", "1", "--dataloader_num_workers", "0", "--bf16", "false"]
+    + ["--per_device_train_batch_size", "4"],
     "RECIPE.yaml": [],
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from fakelens import zoo_tables
 from fakelens.cli import app
 from fakelens.errors import UserError
+from fakelens.loading import SHIPPED, SHIPPED_FOLDER
 from fakelens.zoo import ARCHITECTURES
 from fakelens.zoo_facts import find_models, networks, trained
 from tests.hub.records import write_report
@@ -39,7 +41,8 @@ def test_the_zoo_is_counted(run):
     assert zoo["custom_cnn"]["parameters"] == 421_921 and zoo["resnet50"]["native"] and not zoo["resnet_se"]["native"]
     # Four bytes a parameter, and the statistics of normalisation layers beside them.
     assert all(4 * row["parameters"] <= row["megabytes"] * 1e6 < 4.1 * row["parameters"] for row in zoo.values())
-    (model,) = (row for row in rows if row["kind"] == "model")
+    shipped, model = (row for row in rows if row["kind"] == "model")
+    assert shipped["path"] == SHIPPED and shipped["native"]
     assert model["path"] == "runs/first/model" and model["scores"] == [] and model["network"] == "custom_cnn"
 
 
@@ -80,12 +83,12 @@ def test_a_published_model_is_known_by_its_card(run):
 
 
 def test_models_are_looked_for_where_they_are_named(run, tmp_path, tiny_model, monkeypatch):
-    assert [str(path) for path in find_models()] == ["runs/first/model"]
+    assert find_models() == [SHIPPED_FOLDER, Path("runs/first/model")]
     shutil.copytree(run, tmp_path / "elsewhere" / "second")
     found = find_models([tmp_path / "elsewhere", tmp_path / "elsewhere" / "second", run / "model"])
-    assert len(found) == 2 and found[1] == tmp_path / "elsewhere" / "second" / "model"
+    assert len(found) == 3 and found[2] == tmp_path / "elsewhere" / "second" / "model"
     monkeypatch.setenv("FAKELENS_MODEL", str(tiny_model))
-    assert find_models()[0] == tiny_model
+    assert find_models()[:2] == [SHIPPED_FOLDER, tiny_model]
     with pytest.raises(UserError, match="No model in"):
         find_models([tmp_path / "nothing"])
     result, _ = models("--runs", tmp_path / "nothing")

@@ -46,7 +46,7 @@ def detect(
         typer.Argument(help="Image files, folders (walked), zips, http(s) addresses, or - for a list on stdin."),
     ],
     model: Annotated[
-        str | None, typer.Option(help="Folder or Hub repo of the detector. Default: $FAKELENS_MODEL, or the demo's.")
+        str | None, typer.Option(help="Folder or Hub repo of the detector. Default: $FAKELENS_MODEL, then patch_lens.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line; the default into a pipe.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="A CSV table with a header.")] = False,
@@ -124,9 +124,9 @@ def models(
 ) -> None:
     """List the networks of the zoo, and the trained models found here with what was measured of them.
 
-    Looked at are $FAKELENS_MODEL or the demo's model, runs/*/model, and what --runs names. Scores are those of reports
-    about these very weights beside the model or among the runs, or of its card: AUROC by data set, split and view, and
-    which of its generators were held out of the training data.
+    Looked at are the model inside this package, $FAKELENS_MODEL, runs/*/model, and what --runs names. Scores are those
+    of reports about these very weights beside the model or among the runs, or of its card: AUROC by data set, split
+    and view, and which of its generators were held out of the training data.
     """
     from fakelens import zoo_facts, zoo_tables
 

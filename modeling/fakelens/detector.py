@@ -19,7 +19,7 @@ from fakelens.errors import UserError
 from fakelens.explain.limits import warnings_for
 from fakelens.explain.provenance import Provenance, disagreement, read_provenance
 from fakelens.explain.verdicts import verdict_sentence
-from fakelens.loading import DEFAULT_MODEL, load_network
+from fakelens.loading import DEFAULT_MODEL, load_network, model_name
 from fakelens.onnx.session import OnnxModel
 from fakelens.parallel import worker_count, workers
 
@@ -185,11 +185,7 @@ class Detector:
         with torch.inference_mode():
             batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
             if self.device.type == "cpu":
-                # Convolutions are faster on CPUs with channels last, and keep to the order of their input.
-                batch = {
-                    name: t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t
-                    for name, t in batch.items()
-                }
+                batch = {name: _channels_last(tensor) for name, tensor in batch.items()}
             return self.model(**batch).logits.cpu()
 
     def __call__(
@@ -287,14 +283,14 @@ def p_fake(probabilities: np.ndarray) -> np.ndarray:
 def load_detector(
     model: str | Path | None = None, device: str | None = None, trust_remote_code: bool = False
 ) -> Detector:
-    """Load a detector from a folder or a Hub repo.
+    """Load a detector from this package, a folder or a Hub repo.
 
     Models of ours run the code installed here. Weights are read from safetensors alone; a folder that
     `scripts/export.py` wrote holds ONNX instead, which onnxruntime runs.
 
     Args:
-        model: A folder, an ONNX file in one (`DIR/model_int8.onnx`), or `USER/NAME` on the Hub; defaults to
-            `$FAKELENS_MODEL`, then to what `make demo` wrote.
+        model: `patch_lens`, a folder, an ONNX file in one (`DIR/model_int8.onnx`), or `USER/NAME` on the Hub;
+            defaults to `$FAKELENS_MODEL`, then to `patch_lens`, whose weights are in this package.
         device: `cpu`, `cuda`, `cuda:1`, `mps`, ...; the fastest one present if None.
         trust_remote_code: Run a repo's own code for an architecture that is not installed here.
 
@@ -302,7 +298,7 @@ def load_detector(
         UserError: If there is no such model, it has no safetensors or ONNX, no processor or no class "real", or it
             cannot run on the device.
     """
-    name = str(model or os.environ.get("FAKELENS_MODEL") or DEFAULT_MODEL)
+    name = model_name(model or os.environ.get("FAKELENS_MODEL") or DEFAULT_MODEL)
     network, processor = load_network(name, device, trust_remote_code)
     # onnxruntime may lack the device that is the fastest for torch.
     return Detector(network, processor, name, network.device if isinstance(network, OnnxModel) else device)
@@ -318,6 +314,15 @@ def _see(item: bytes | str | Path | Image.Image) -> Seen | ImageError:
     except ImageError as error:
         return error
     return Seen(picture, warnings_for(picture.image, data), read_provenance(data) if data else Provenance())
+
+
+def _channels_last(pixels: torch.Tensor) -> torch.Tensor:
+    """Return pictures, or crops of pictures, with their values in the order in which CPUs convolve faster."""
+    if pixels.ndim not in (4, 5):
+        return pixels
+    # Crops are judged as one long batch: of that, the channels come last.
+    flat = pixels.flatten(0, -4).contiguous(memory_format=torch.channels_last)
+    return flat.unflatten(0, pixels.shape[:-3])
 
 
 def _stack(inputs: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

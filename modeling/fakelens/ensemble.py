@@ -9,6 +9,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification, Pr
 from transformers.image_processing_utils import BaseImageProcessor
 
 from fakelens.errors import UserError
+from fakelens.loading import model_folder, model_name
 from fakelens.models import EnsembleConfig, EnsembleForImageClassification, EnsembleImageProcessor
 from fakelens.zoo import ARCHITECTURES
 
@@ -59,13 +60,14 @@ def _load(member: Member) -> tuple[str, PreTrainedModel, BaseImageProcessor]:
         model, processor = member
         name = type(model).__name__
     else:
-        name = str(member)
+        name = model_name(member)
+        folder = str(model_folder(name))
         try:
             # No code from a member's repo: what is not of the zoo is refused below anyway.
             model = AutoModelForImageClassification.from_pretrained(
-                member, dtype=torch.float32, trust_remote_code=False
+                folder, dtype=torch.float32, trust_remote_code=False
             )
-            processor = AutoImageProcessor.from_pretrained(member, trust_remote_code=False)
+            processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=False)
         except (OSError, ValueError) as error:
             raise UserError(f"The ensemble's member {name} does not load as a saved detector: {error}") from error
     if type(model) not in {row.model_class for row in ARCHITECTURES.values()}:

@@ -70,7 +70,7 @@ class Trained:
     """A model in a folder.
 
     Attributes:
-        path: The folder.
+        path: The folder; of the shipped model, its name.
         network: The zoo's name for its architecture; None if its record does not say.
         architecture: Its class.
         parameters: Their number; None if its record does not say.
@@ -105,7 +105,7 @@ def networks() -> Iterator[Network]:
 
 
 def find_models(folders: Sequence[Path] = ()) -> list[Path]:
-    """Find model folders: the default model, those of `runs/*/model`, and those in further folders.
+    """Find model folders: the shipped model, `$FAKELENS_MODEL`, those of `runs/*/model`, and those in further folders.
 
     Args:
         folders: Each a model, a run with its `model`, or a folder of runs.
@@ -116,9 +116,10 @@ def find_models(folders: Sequence[Path] = ()) -> list[Path]:
     Raises:
         UserError: If one of `folders` is none, or has no model.
     """
-    from fakelens.loading import DEFAULT_MODEL
+    from fakelens.loading import SHIPPED, model_folder
 
-    found = [Path(os.environ.get("FAKELENS_MODEL") or DEFAULT_MODEL), *sorted(RUNS.glob("*/model"))]
+    chosen = os.environ.get("FAKELENS_MODEL") or SHIPPED
+    found = [model_folder(SHIPPED), model_folder(chosen), *sorted(RUNS.glob("*/model"))]
     for folder in folders:
         inside = [p for p in (folder, folder / "model", *sorted(folder.glob("*/model"))) if _is_model(p)]
         if not inside:
@@ -139,14 +140,17 @@ def trained(folder: Path) -> Trained:
     Returns:
         Its facts, and its scores if there are any.
     """
+    from fakelens.loading import SHIPPED, SHIPPED_FOLDER
+
+    path = SHIPPED if folder == SHIPPED_FOLDER else str(folder)
     try:
         checkpoint = read_checkpoint(folder)
     except UserError as error:
-        return Trained(str(folder), note=str(error))
+        return Trained(path, note=str(error))
     scores, note = _reported(checkpoint)
     parameters = checkpoint.run.get("parameters")
     return Trained(
-        path=str(folder),
+        path=path,
         network=checkpoint.run.get("recipe", {}).get("architecture"),
         architecture=checkpoint.architecture,
         parameters=parameters,

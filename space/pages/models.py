@@ -7,6 +7,7 @@ from huggingface_hub import ModelCard
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from fakelens.detector import Detector
+from fakelens.loading import model_folder
 from fakelens.onnx.session import OnnxModel
 
 
@@ -37,9 +38,9 @@ def licence(name: str) -> str | None:
     """Return the licence that a model's card states; None if there is no card, or it states none.
 
     Args:
-        name: A folder, or `USER/NAME` on the Hub.
+        name: `patch_lens`, a folder, or `USER/NAME` on the Hub.
     """
-    card = Path(name) / "README.md"
+    card = model_folder(name) / "README.md"
     try:
         data = ModelCard.load(card if card.is_file() else name).data
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError):

@@ -1,6 +1,7 @@
 """What a Space's repo consists of, and a push of it to the local Hub."""
 
 import ast
+import shutil
 import subprocess
 import sys
 from importlib.metadata import packages_distributions, version
@@ -16,6 +17,7 @@ from fakelens import __version__
 from fakelens.errors import UserError
 from fakelens.hub.publish import assemble
 from fakelens.hub.space import collect_space, publish_space
+from fakelens.loading import SHIPPED_FOLDER
 from tests.conftest import SCRIPTS
 from tests.hub.pushing import tree
 from tests.hub_fixture import READER
@@ -29,14 +31,23 @@ def test_a_space_stands_on_its_own(tmp_path):
     files = collect_space(SPACE, [MODEL, "user/other"])
     assemble(files, tmp_path / "space", [SPACE])
     assert tree(tmp_path / "space").keys() == files.keys()
-    assert {name for name in files if "/" not in name} == {"README.md", "app.py", "requirements.txt"}
+    top = {"README.md", "app.py", "page.js", "requirements.txt", "style.css"}
+    assert {name for name in files if "/" not in name} == top
+    assert {name for name in files if name.startswith("pages/")} == {
+        f"pages/{p.name}" for p in SPACE.glob("pages/*.py")
+    }
     card = metadata_load(tmp_path / "space" / "README.md")
     assert card["models"] == [MODEL, "user/other"] and card["app_file"] == "app.py" and card["sdk"] == "gradio"
     assert card["sdk_version"] == version("gradio") and card["license"] == "apache-2.0"
     assert card["python_version"] == f"{sys.version_info.major}.{sys.version_info.minor}"
     assert {"title", "emoji", "pinned", "tags", "short_description"} <= card.keys()
     pins = dict(line.split("==") for line in files["requirements.txt"].decode().splitlines())
-    assert pins["gradio"] == card["sdk_version"] and pins["transformers"] == version("transformers")
+    assert pins["gradio[mcp]"] == card["sdk_version"] and pins["transformers"] == version("transformers")
+    # The model inside the package travels, too, and needs no front matter where it is the only one.
+    weights = tree(tmp_path / "space")["fakelens/shipped/patch_lens/model.safetensors"]
+    assert weights == (SHIPPED_FOLDER / "model.safetensors").read_bytes()
+    alone = collect_space(SPACE, [])
+    assert alone.keys() == files.keys() and b"\nmodels:" not in alone["README.md"]
     # The package is found beside the app, not where it is installed for these tests, and knows its version.
     code = "import fakelens, sys; print(fakelens.__file__, fakelens.__version__)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "space", capture_output=True, text=True)
@@ -56,8 +67,8 @@ def imported(path, seen):
             names = [f"fakelens.{path.parent.name}.{name}" for name in names] if node.level else names
         for name in names:
             top, *rest = name.split(".")
-            if top == "fakelens":
-                module = PACKAGE.joinpath(*rest)
+            if top in ("fakelens", "pages"):
+                module = (PACKAGE if top == "fakelens" else SPACE / "pages").joinpath(*rest)
                 found |= imported(module.with_suffix(".py"), seen) | imported(module / "__init__.py", seen)
             else:
                 found.add(top)
@@ -76,9 +87,15 @@ def test_the_requirements_name_all_that_the_app_imports():
 @pytest.mark.parametrize(
     ("change", "models", "words"),
     [
-        ({}, [], "--models"),
         ({}, ["runs/demo/model"], "no repo name|no full repo name"),
         ({"app.py": None}, [MODEL], "holds no app.py"),
+        ({"style.css": None}, [MODEL], "holds no style.css"),
+        (
+            {"pages/judge.py": f"token = 'hf_{'a' * 34}'\n"},
+            [MODEL],
+            "pages/judge.py, line 1 holds a Hugging Face token",
+        ),
+        ({"page.js": f"const token = 'hf_{'a' * 34}';\n"}, [MODEL], "page.js, line 1 holds a Hugging Face token"),
         (
             {"requirements.txt": "gradio\nno-such-package>=1 # ours\n"},
             [MODEL],
@@ -91,12 +108,25 @@ def test_the_requirements_name_all_that_the_app_imports():
     ],
 )
 def test_what_cannot_be_a_space_is_named(tmp_path, change, models, words):
-    for path in SPACE.glob("*.*"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "pages").mkdir()
+    for path in (*SPACE.glob("*.*"), *SPACE.glob("pages/*.py")):
+        (tmp_path / path.relative_to(SPACE)).write_bytes(path.read_bytes())
     for name, text in change.items():
         (tmp_path / name).unlink() if text is None else (tmp_path / name).write_text(text)
     with pytest.raises(UserError, match=words):
         collect_space(tmp_path, models)
+
+
+def test_the_shipped_model_is_screened_and_missed(tmp_path, monkeypatch):
+    package = tmp_path / "fakelens"
+    monkeypatch.setattr("fakelens.hub.space.fakelens.__file__", str(package / "__init__.py"))
+    with pytest.raises(UserError, match="this copy of fakelens holds none.*--models"):
+        collect_space(SPACE, [])
+    shutil.copytree(SHIPPED_FOLDER, package / "shipped" / "patch_lens")
+    assert "fakelens/shipped/patch_lens/model.safetensors" in collect_space(SPACE, [])
+    (package / "shipped" / "patch_lens" / "optimizer.pt").write_bytes(b"0")
+    with pytest.raises(UserError, match="optimizer.pt is not among the files"):
+        collect_space(SPACE, [MODEL])
 
 
 def test_a_build_of_ones_own_is_pinned_to_what_the_index_has(tmp_path, monkeypatch):
@@ -126,7 +156,12 @@ def test_a_push_again_replaces_the_package_and_leaves_the_rest(at_the_hub, publi
 
     # A lost answer makes no second commit; an old module goes, a person's file stays.
     blob = type(space.at().tree["app.py"])
-    theirs = {"fakelens/old.py": blob(b"pass\n"), "fakelens-0.0.1.dist-info/METADATA": blob(b""), "my.png": blob(b"1")}
+    theirs = {
+        "fakelens/old.py": blob(b"pass\n"),
+        "pages/old.py": blob(b"pass\n"),
+        "fakelens-0.0.1.dist-info/METADATA": blob(b""),
+        "my.png": blob(b"1"),
+    }
     before = space.commit("main", "by hand", space.at().sha, space.at().tree | theirs)
     at_the_hub.lose_answer_at(6)
     assert publish_space(files, REPO, [MODEL]).commit == space.at().sha
@@ -165,5 +200,7 @@ def test_the_script_writes_a_space_again_and_pushes_it(at_the_hub, publish, mode
     assert run.stdout.startswith(f"{at_the_hub.url}/spaces/{REPO}\ncommit "), run.stderr
     assert at_the_hub.repo(REPO, "space").files().items() >= tree(tmp_path / "space").items()
     assert publish(*arguments).stdout.endswith("(nothing to change)\n")
-    for wrong in (("--space", "true", "--repo-id", REPO), ("--repo-id", REPO), (*arguments, "--model", model)):
+    alone = publish("--space", "true", "--repo-id", REPO, "--dry-run", tmp_path / "alone")
+    assert alone.returncode == 0 and "fakelens/shipped/patch_lens/config.json" in tree(tmp_path / "alone")
+    for wrong in (("--repo-id", REPO), (*arguments, "--model", model)):
         assert publish(*wrong).returncode == 2

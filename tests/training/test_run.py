@@ -54,6 +54,9 @@ def tiny_keys(path, data, out):
     keys |= {"eval_steps": 2, "save_only_model": True}
     if "holdout" in recipe:
         keys["holdout"] = 0.5  # so that both halves of sixteen images have both classes
+    small = {"extra_data": [str(data)], "max_steps": 2, "dataloader_num_workers": 0, "warmup_steps": 0}
+    small |= {"train_crop": 16, "bf16": False}
+    keys |= {key: value for key, value in small.items() if key in recipe}
     keys |= {f"phases.{number}.epochs": 0.5 for number in range(len(recipe.get("phases", [])))}
     return keys
 

@@ -32,6 +32,7 @@ from fakelens.evaluation.ranks import Ranks
 from fakelens.evaluation.report import Evaluation, Judged
 from fakelens.evaluation.robustness import robustness_table
 from fakelens.evaluation.scenarios import scenarios
+from fakelens.loading import SHIPPED, model_folder
 
 AUDIT_ROWS = 5000  # of a split, at most: enough for a small classifier
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
@@ -223,7 +224,7 @@ def _cannot_be_attacked(detector: Detector) -> str:
 
 def _unseen(path: str) -> tuple[str, ...] | None:
     """Return the generators that a model's record says it was trained without; None if it has no such record."""
-    record = Path(path) / "run.json"
+    record = model_folder(path) / "run.json"
     if not record.is_file():
         return None
     held_out = json.loads(record.read_text(encoding="utf-8")).get("data", {}).get("held_out")
@@ -236,7 +237,7 @@ def find_checkpoints(model: str) -> list[str]:
     Args:
         model: A folder or a Hub repo.
     """
-    folder = Path(model)
+    folder = model_folder(model)
     if folder.is_dir() and not (folder / "config.json").exists():
         steps = {int(m[1]): path for path in folder.iterdir() if (m := CHECKPOINT.fullmatch(path.name))}
         if steps:
@@ -253,7 +254,10 @@ def short_names(paths: Sequence[str]) -> list[str]:
     Raises:
         UserError: If one model is there twice.
     """
-    parts = [Path(path).resolve().parts if Path(path).exists() else tuple(path.split("/")) for path in paths]
+    parts = [
+        Path(path).resolve().parts if path != SHIPPED and Path(path).exists() else tuple(path.split("/"))
+        for path in paths
+    ]
     twice = [path for path, count in zip(paths, map(Counter(parts).get, parts), strict=True) if count != 1]
     if twice:
         raise UserError(f"The model {twice[0]} is named twice. Name each model once.")

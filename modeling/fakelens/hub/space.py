@@ -1,6 +1,7 @@
 """The app in `space/`, fakelens itself and the versions installed here -> a Space on the Hub that stands on its own.
 
-A Space installs its `requirements.txt` from the package index, where fakelens is not: its source travels with the app.
+A Space installs its `requirements.txt` from the package index, where fakelens is not: its source travels with the app,
+and so does the model inside it, which the app offers where no other is named.
 The versions are pinned to those that the app has been run with, so that a rebuilt Space is the same Space.
 """
 
@@ -25,44 +26,64 @@ from fakelens.hub.screening import CARD, check_files
 
 SDK = "gradio"
 APP, REQUIREMENTS = "app.py", "requirements.txt"
-LIMITS = {APP: 100_000, REQUIREMENTS: 100_000, CARD: 1_000_000}  # bytes, of what is not the package's
+BESIDE = ("style.css", "page.js")  # what the app reads at its start
+PAGES = "pages"  # its other modules
+SHIPPED = "fakelens/shipped"  # the models inside the package
+# Kinds of files that are not the package's -> the most bytes that one may have.
+LIMITS = {
+    re.escape(APP): 100_000,
+    re.escape(REQUIREMENTS): 100_000,
+    re.escape(CARD): 1_000_000,
+    r"style\.css|page\.js": 100_000,
+    rf"{PAGES}/\w+\.py": 100_000,
+    rf"{SHIPPED}/\w+/(?:config|preprocessor_config|run)\.json": 1_000_000,
+    rf"{SHIPPED}/\w+/README\.md": 1_000_000,
+    rf"{SHIPPED}/\w+/model\.safetensors": 8_000_000,
+}
 MARK = "fakelens/__init__.py"  # what tells a Space of ours from another
 # The package's source, and what lets the app ask which version it is. Left over from an earlier push, they would be
 # imported beside the new ones.
-REPLACED = re.compile(r"fakelens/.+\.py|fakelens-[^/]+\.dist-info/METADATA")
+REPLACED = re.compile(rf"fakelens/.+\.py|{SHIPPED}/.+|fakelens-[^/]+\.dist-info/METADATA|{PAGES}/\w+\.py")
 # All that a dry run writes.
-SPACE_FILES = re.compile(rf"app\.py|requirements\.txt|README\.md|{REPLACED.pattern}")
+SPACE_FILES = re.compile("|".join([*LIMITS, REPLACED.pattern]))
 
 
 def collect_space(folder: Path, models: list[str]) -> Files:
-    """Gather what a Space's repo consists of: the app, the package, pinned requirements, front matter.
+    """Gather what a Space's repo consists of: the app, the package with its model, pinned requirements, front matter.
 
     Args:
-        folder: The app's folder, with `app.py`, `requirements.txt` and a `README.md` with front matter.
-        models: `USER/NAME` of each model that the app offers, the first one chosen beforehand; at least one.
+        folder: The app's folder, with `app.py`, `page.js`, `style.css`, `requirements.txt`, a `README.md` with front
+            matter, and its modules in `pages`.
+        models: `USER/NAME` of each model that the app offers, the first one chosen beforehand; with none, it offers
+            the model inside the package.
 
     Raises:
         UserError: If there is no model or no such file, a model's name is no repo name, a requirement is not
             installed here, or a file holds a secret or a path of this machine.
     """
-    if not models:
-        raise UserError("A Space needs a model. Name the ones on the Hub that it is to offer: --models USER/NAME ...")
     for model in models:
         check_repo_id(model)
-    for name in (APP, REQUIREMENTS, CARD):
+    for name in (APP, *BESIDE, REQUIREMENTS, CARD):
         if not (folder / name).is_file():
             raise UserError(f"{folder} holds no {name}, so it is no Space. Name the folder of the app.")
     package = Path(fakelens.__file__).parent
     sources = {f"fakelens/{path.relative_to(package).as_posix()}": path for path in package.rglob("*.py")}
-    files: Files = {APP: folder / APP, **sources}
+    inside = (path for path in (package.parent / SHIPPED).rglob("*") if path.is_file())
+    shipped: Files = {path.relative_to(package.parent).as_posix(): path for path in inside}
+    if not models and not shipped:
+        raise UserError(
+            "A Space needs a model, and this copy of fakelens holds none. Name the ones on the Hub that it is to "
+            "offer: --models USER/NAME ..."
+        )
+    own = [folder / APP, *(folder / name for name in BESIDE), *sorted((folder / PAGES).glob("*.py"))]
+    files: Files = {**sources, **shipped, **{path.relative_to(folder).as_posix(): path for path in own}}
     # Python looks for an installed package's version beside the code, too.
-    files[f"fakelens-{__version__}.dist-info/METADATA"] = (
-        f"Metadata-Version: 2.1\nName: fakelens\nVersion: {__version__}\n".encode()
-    )
+    metadata = f"fakelens-{__version__}.dist-info/METADATA"
+    files[metadata] = f"Metadata-Version: 2.1\nName: fakelens\nVersion: {__version__}\n".encode()
     files[REQUIREMENTS] = pinned(folder / REQUIREMENTS).encode()
     files[CARD] = front_matter(folder / CARD, models).encode()
     # The rest is the package, as everybody has it.
-    check_files({name: files[name] for name in LIMITS}, {re.escape(name): most for name, most in LIMITS.items()})
+    check_files({name: content for name, content in files.items() if name not in sources and name != metadata}, LIMITS)
     return dict(sorted(files.items()))
 
 
@@ -100,7 +121,7 @@ def front_matter(card: Path, models: list[str]) -> str:
 
     Args:
         card: The README.md, whose other entries and text are kept.
-        models: The models' names, from which the app takes them, too.
+        models: The models' names, from which the app takes them, too; none for the package's own.
 
     Raises:
         UserError: If the front matter cannot be read.
@@ -116,7 +137,7 @@ def front_matter(card: Path, models: list[str]) -> str:
         "sdk_version": version(SDK),
         "python_version": f"{sys.version_info.major}.{sys.version_info.minor}",
         "app_file": APP,
-        "models": models,
+        "models": models or None,  # without one, no such line
     }
     for key, value in filled.items():
         space.data[key] = value
@@ -134,7 +155,7 @@ def publish_space(
     Args:
         files: What `collect_space` returned.
         repo_id: `USER/NAME` of the Space.
-        models: The models that it offers, which have to be on the Hub.
+        models: The models that it offers beside the package's own, which have to be on the Hub.
         private: Create the Space as a private one.
         create_pr: Open a pull request instead of changing the main branch.
 

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from fakelens.detector import Detector, load_detector
 from fakelens.errors import UserError
 from fakelens.evaluation.journal import identity
+from fakelens.loading import model_folder
 from fakelens.onnx.check import IMAGES, Sample, check, cost, made_sample, read_sample
 from fakelens.onnx.int8 import CALIBRATION, quantise
 from fakelens.onnx.session import MODEL, OnnxModel
@@ -80,7 +81,7 @@ def export_model(model: str, output: Path, settings: Settings | None = None) -> 
         write_graph(detector.model, sample.batch(0, 2), path)
         detector.model.config.save_pretrained(folder)
         detector.processor.save_pretrained(folder)
-        was = Path(model) / "run.json"  # says which generators it never saw
+        was = model_folder(model) / "run.json"  # says which generators it never saw
         if was.is_file():
             shutil.copy2(was, folder / was.name)
         engines = {"torch": detector, "onnx": load_detector(folder, "cpu", settings.trust_remote_code)}
@@ -107,7 +108,7 @@ def export_model(model: str, output: Path, settings: Settings | None = None) -> 
             record["int8"] = {"calibration_images": len(calibration), **cost(detector, engines["int8"], checked)}
         if checked.labels is not None:
             record["metrics"] = {name: checked.metrics(engine) for name, engine in engines.items()}
-        record["bytes"] = {name: _bytes(Path(model), engine) for name, engine in engines.items()}
+        record["bytes"] = {name: _bytes(model_folder(model), engine) for name, engine in engines.items()}
         record["images_per_second"] = images_per_second(engines, checked)
         (folder / RECORD).write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return record

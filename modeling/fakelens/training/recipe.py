@@ -115,6 +115,13 @@ class DataArguments:
     degradations: list[dict[str, Any]] = field(
         default_factory=list, metadata={"help": "Degradations of training images, in order, after augmentation."}
     )
+    train_crop: int | None = field(
+        default=None,
+        metadata={
+            "help": "Where the processor crops at native resolution: train on one crop of this side in pixels, from "
+            "the middle of what the degradations leave. Validation sees the processor's own crops."
+        },
+    )
 
     @property
     def excluded(self) -> list[str]:
@@ -130,6 +137,9 @@ class RunArguments(TrainingArguments):
     output_dir: str | None = field(default=None, metadata={"help": "Where to write; default: runs/RECIPE's name."})
     phases: list[dict[str, Any]] = field(default_factory=list, metadata={"help": "Phases, walked in order."})
     resume: bool = field(default=False, metadata={"help": "Go on with the run in output_dir."})
+    dry_run: bool = field(
+        default=False, metadata={"help": "Take a few steps on every process, say what was found, keep nothing."}
+    )
     license: str | None = field(default=None, metadata={"help": "Licence of the weights, as the Hub spells it."})
     num_train_epochs: float = field(default=3.0, metadata={"help": "Passes over the data, where a phase says none."})
     per_device_train_batch_size: int = field(default=32, metadata={"help": "Images per step and device."})
@@ -196,7 +206,7 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
     parser = recipe_parser()
     check_keys(keys, [f.name for t in parser.dataclass_types for f in fields(t) if f.init], str(path))
     _complete(keys)
-    record = {k: v for k, v in keys.items() if k != "resume"}
+    record = {k: v for k, v in keys.items() if k not in ("resume", "dry_run")}
     keys = dict(keys)
     keys.setdefault("output_dir", f"runs/{path.stem}")
     keys.setdefault("run_name", path.stem)
@@ -257,6 +267,8 @@ def _check_values(model: ModelArguments, data: DataArguments) -> None:
         raise UserError("only_generators names none. Leave it out, or name at least one.")
     if out := [name for name in data.only_generators or () if protocols.among(name, data.excluded)]:
         raise UserError(f"only_generators names {out[0]}, which protocol or exclude_generators leaves out.")
+    if data.train_crop is not None and data.train_crop < 1:
+        raise UserError(f"train_crop is {data.train_crop}; it is a side in pixels, at least 1.")
     if data.shuffle_buffer < 1 or data.max_validation_rows < 1:
         raise UserError("shuffle_buffer and max_validation_rows must be at least 1.")
     model.decision_threshold = str(model.decision_threshold)

@@ -43,6 +43,8 @@ def train(recipe: Recipe) -> Path:
     Raises:
         UserError: If the folder holds another run, the data does not fit, or the loss diverges.
     """
+    if recipe.run.dry_run:
+        raise UserError("dry_run is for scripts/train.py alone: leave it out here, or run the recipe by that script.")
     out = Path(str(recipe.run.output_dir))
     _check_folder(out, recipe)
     PartialState().wait_for_everyone()  # all have looked before the first one writes

@@ -1,13 +1,13 @@
 """The network that a run starts with: a new one of the zoo, or a trained detector with all that belongs to it."""
 
 import json
-from pathlib import Path
 
 from transformers import PreTrainedModel
 from transformers.image_processing_utils import BaseImageProcessor
 
 from fakelens.detector import load_detector
 from fakelens.errors import UserError
+from fakelens.loading import model_folder
 from fakelens.training.recipe import ModelArguments
 from fakelens.zoo import build_detector, build_processor
 
@@ -51,5 +51,5 @@ def never_seen(model: ModelArguments) -> list[str] | None:
     """
     if model.start_from is None:
         return None
-    record = Path(model.start_from) / "run.json"
+    record = model_folder(model.start_from) / "run.json"
     return json.loads(record.read_text(encoding="utf-8"))["data"]["held_out"] if record.is_file() else []

@@ -52,9 +52,7 @@ def walk_phases(recipe: Recipe, out: Path, data: TrainingData, skips: SkipLog) -
         skips: Where skipped rows are counted.
     """
     model, processor = first_model(recipe.model, data.classes.labels)
-    augmentation = Augmentation.from_list(recipe.data.augmentation)
-    augment = InTurn((augmentation, Degradations.from_list(recipe.data.degradations)))
-    prepare = Prepare(processor, data.classes, skips, augment, recipe.run.seed, recipe.data.train_crop)
+    prepare = training_prepare(recipe, processor, data, skips)
     validation = data.validation_set(Prepare(processor, data.classes, skips))
     phases: list[dict[str, Any]] = []
     for number, phase in enumerate(recipe.phases):
@@ -82,6 +80,19 @@ def walk_phases(recipe: Recipe, out: Path, data: TrainingData, skips: SkipLog) -
             recipe.notes[:] = dict.fromkeys([*recipe.notes, cost])
         phases.append(_walk(trainer, folder, {"name": phase.name, "trainable_parameters": trainable}))
     return Result(model, processor, {"steps": sum(phase["steps"] for phase in phases), "phases": phases})
+
+
+def training_prepare(recipe: Recipe, processor: BaseImageProcessor, data: TrainingData, skips: SkipLog) -> Prepare:
+    """Return what is done to training images.
+
+    Args:
+        recipe: What to do.
+        processor: The model's image processor.
+        data: The recipe's data, opened.
+        skips: Where skipped rows are counted.
+    """
+    steps = (Augmentation.from_list(recipe.data.augmentation), Degradations.from_list(recipe.data.degradations))
+    return Prepare(processor, data.classes, skips, InTurn(steps), recipe.run.seed, recipe.data.train_crop)
 
 
 def _walk(trainer: DetectorTrainer, folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
