@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from fakelens import load_detector
+from fakelens.detector import Detector
 from fakelens.errors import UserError
+from fakelens.zoo import build_detector, build_processor
 from tests.abuse import picture
 
 
@@ -131,3 +133,16 @@ def test_a_model_saved_in_half_precision_is_judged_in_full(tiny_model, tmp_path)
     whole.model.half().save_pretrained(tmp_path / "m")
     whole.processor.save_pretrained(tmp_path / "m")
     assert load_detector(tmp_path / "m")([picture()])[0].score == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_sentence_names_the_share_that_the_models_own_threshold_keeps_to(tmp_path):
+    network, processor = (
+        build_detector("custom_cnn", hidden_sizes=[4], classifier_size=4),
+        build_processor("custom_cnn", 16),
+    )
+    network.config.uncertain_band, network.config.fpr_thresholds = [0.0, 0.0], {"0.02": 0.0, "0.2": 0.0}
+    detector = Detector(network, processor, "made up", "cpu")
+    assert detector.own_rate == 0.02
+    assert "Of 100 photographs like those it was calibrated on, at most 2" in detector([picture()])[0].sentence
+    network.config.fpr_thresholds = {}
+    assert Detector(network, processor, "made up", "cpu").own_rate is None

@@ -217,12 +217,18 @@ class Detector:
                 parts = (_stack(inputs[at : at + step]) for at in range(0, len(inputs), step))
                 scores = (score for part in pool.map(self.judge, parts) for score in p_fake(part))
                 verdicts += [
-                    self._verdict(d, float(next(scores)), fake_above, max_fpr)
+                    self._verdict(d, float(next(scores)), fake_above, self.own_rate if max_fpr is None else max_fpr)
                     if isinstance(d, Seen)
                     else Verdict(None, None, error=str(d))
                     for d in decoded
                 ]
         return verdicts
+
+    @property
+    def own_rate(self) -> float | None:
+        """The share of photographs that the model's own threshold for "fake" keeps to; None if it carries none."""
+        upper = self.uncertain_band[1]
+        return next((p for p in sorted(self.fpr_thresholds) if self.fake_threshold(p) == upper), None)
 
     def fake_threshold(self, max_fpr: float | None) -> float:
         """Return the score from which an image is called fake, so that at most `max_fpr` of real images are.

@@ -21,7 +21,6 @@ from pages.choices import chosen, model_select, rate_select
 from pages.health import counter
 from pages.pictures import data_url
 from pages.uploads import delete, read_and_delete, refuse, upload_of
-from pages.verdict_card import own_rate
 
 MAX_FILES = 200  # images in one go, those in zips counted
 MAX_TOTAL = 200 * 2**20  # bytes of uploads in one go
@@ -82,7 +81,7 @@ def page(detectors: dict[str, Detector]) -> None:
         """Fill the table row by row. The uploads are gone afterwards, so the list of them is emptied."""
         try:
             detector, rate = chosen(detectors, name, rate)
-            rate = own_rate(detector) if rate is None else rate  # so that the sentences say it
+            rate = detector.own_rate if rate is None else rate  # so that the sentences say it
             items = items_of(sent)
             rows: list[Row] = []
             yield {"rows": [], "total": len(items), "done": False}, gr.skip()

@@ -18,7 +18,7 @@ from pages.compare_tables import models_table, stability_table
 from pages.health import counter
 from pages.pictures import data_url
 from pages.uploads import delete, read_and_delete, refuse, upload_of
-from pages.verdict_card import error_card, own_rate
+from pages.verdict_card import error_card
 
 EMPTY = '<p class="fl-quiet">The comparison appears here.</p>'
 SHOWN = 480  # pixels of the longer side
@@ -160,7 +160,7 @@ def compared(detectors: dict[str, Detector], name: str, data: bytes) -> list[Row
     """
     rows = []
     for label, detector in detectors.items():
-        rate = own_rate(detector)
+        rate = detector.own_rate
         (verdict,) = detector([data], rate)
         rows.append(verdict_row(name, label, verdict) | {"max_fpr": rate})
     counter.add(len(rows))

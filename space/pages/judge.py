@@ -23,7 +23,7 @@ from pages.health import counter
 from pages.models import facts
 from pages.pictures import data_url
 from pages.uploads import read_and_delete, refuse, upload_of
-from pages.verdict_card import error_card, own_rate, verdict_card
+from pages.verdict_card import error_card, verdict_card
 
 GRADCAM = "Grad-CAM, or the network's own scores of places where it has them: which parts its answer rests on."
 OCCLUSION = "Parts hidden one after the other: how much the answer changes without each."
@@ -80,7 +80,7 @@ def page(detectors: dict[str, Detector]) -> None:
         try:
             data = received(sent, address)
             detector, max_fpr = chosen(detectors, name, max_fpr)
-            max_fpr = own_rate(detector) if max_fpr is None else max_fpr
+            max_fpr = detector.own_rate if max_fpr is None else max_fpr
             (verdict,) = detector([data], max_fpr)
             counter.add()
             if verdict.error is not None:

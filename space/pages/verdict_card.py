@@ -88,15 +88,5 @@ def threshold_sentence(detector: Detector, max_fpr: float | None) -> str:
     )
 
 
-def own_rate(detector: Detector) -> float | None:
-    """Return the share of photographs that a model's own threshold for "fake" keeps to; None if it carries none.
-
-    Args:
-        detector: Any detector.
-    """
-    upper = detector.uncertain_band[1]
-    return next((p for p in sorted(detector.fpr_thresholds) if detector.fake_threshold(p) == upper), None)
-
-
 def _box(kind: str, title: str, content: str) -> str:
     return f'<section class="fl-box {kind}"><h3>{title}</h3>{content}</section>'

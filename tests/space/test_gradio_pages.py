@@ -151,6 +151,7 @@ def test_an_error_stands_in_the_page_and_the_next_image_works(judge, files, shot
     card(page, "Real")
 
 
+@pytest.mark.timeout(600)
 def test_every_other_door(judge, files, shots):
     import base64
 
@@ -188,7 +189,7 @@ def test_every_other_door(judge, files, shots):
         "before => { const image = document.querySelector('#verdict img'); return image && image.src !== before }",
         arg=before,
         polling=500,  # not by frames, of which the camera leaves few
-        timeout=60_000,
+        timeout=200_000,
     )
     page.locator("#picture video").wait_for(state="attached", timeout=60_000)  # ready for the next one
 

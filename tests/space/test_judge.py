@@ -58,7 +58,7 @@ def test_a_card_says_the_verdict_in_words_and_draws_the_band(detector):
         assert f"{score:.2f}, {word}; uncertain from 0.20 to 0.70" in card and "--low:0.2000;--high:0.7000" in card
         assert "false-positive rate of 5 %: of 100 photographs" in card and "at most 5 reach it" in card
         assert "<img src=x" not in card and card.count("&lt;img src=x onerror=alert(1)&gt;") == 4
-    assert verdict_card.own_rate(detector) == 0.05
+    assert detector.own_rate == 0.05
     assert "was not measured" in verdict_card.threshold_sentence(detector, None)
     assert "<img src=x" not in verdict_card.error_card(HOSTILE)
 
