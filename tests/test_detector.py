@@ -140,7 +140,8 @@ def test_the_sentence_names_the_share_that_the_models_own_threshold_keeps_to(tmp
         build_detector("custom_cnn", hidden_sizes=[4], classifier_size=4),
         build_processor("custom_cnn", 16),
     )
-    network.config.uncertain_band, network.config.fpr_thresholds = [0.0, 0.0], {"0.02": 0.0, "0.2": 0.0}
+    network.config.uncertain_band, network.config.fpr_thresholds = [0.4, 0.6], {"0.02": 0.6, "0.2": 0.5}
+    torch.nn.init.constant_(network.classifier.bias, 50.0)
     detector = Detector(network, processor, "made up", "cpu")
     assert detector.own_rate == 0.02
     assert "Of 100 photographs like those it was calibrated on, at most 2" in detector([picture()])[0].sentence
