@@ -78,8 +78,8 @@ def imported(path, seen):
 def test_the_requirements_name_all_that_the_app_imports():
     wanted = {Requirement(line).name for line in (SPACE / "requirements.txt").read_text().splitlines()[1:]}
     distributions = packages_distributions()
-    # Without these, ONNX models and signed manifests are refused or passed over in words.
-    optional = {"onnx", "onnxruntime", "c2pa"}
+    # Without these, ONNX models are refused in words.
+    optional = {"onnx", "onnxruntime"}
     for module in imported(SPACE / "app.py", set()) - optional:
         assert {canonicalize_name(name) for name in distributions[module]} & wanted, module
 

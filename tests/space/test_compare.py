@@ -99,3 +99,24 @@ def test_the_page_shows_models_then_changes_and_keeps_nothing(app, visit, tmp_pa
     files.set_input_files(tmp_path / "bad.png")
     page.get_by_role("alert").filter(has_text="not an image").wait_for()
     assert not app.uploaded()
+
+
+@pytest.mark.slow
+def test_another_model_judges_the_same_image_again(app, visit, tmp_path):
+    picture(200, 150).save(tmp_path / "good.png")
+    page = visit(app.url)
+    page.wait_for_selector("#picture button[tabindex='0']")
+    page.wait_for_function("window.fakelens !== undefined")
+    page.set_input_files("#picture input[type=file]", tmp_path / "good.png")
+    page.locator("#verdict .fl-card").wait_for()
+    first = page.locator("#verdict [role=meter]").get_attribute("aria-valuetext")
+    choice = page.get_by_label("Model", exact=True).first
+    choice.click()
+    page.get_by_role("option").nth(1).click()
+    page.wait_for_function(
+        "first => { const meter = document.querySelector('#verdict [role=meter]');"
+        " return meter && meter.getAttribute('aria-valuetext') !== first }",
+        arg=first,
+        timeout=30_000,
+    )
+    assert not app.uploaded()
