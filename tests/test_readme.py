@@ -78,7 +78,18 @@ TINY = {
     "s2_efficientnet_b2.yaml": ["--pretrained", "false", "--holdout", "0.5"]
     + [word for phase in range(3) for word in (f"--phases.{phase}.epochs", "0.5")],
     "continual.yaml": ["--rehearsal", '["SOURCE"]', "--max_steps", "2", "--eval_steps", "1"],
-    "patch_lens_openfake.yaml": ["--pretrained", "false", "--image_size", "32", "--train_crop", "16"]
+    "patch_lens_openfake.yaml": [
+        "--data",
+        "SOURCE",
+        "--extra_data",
+        "path/to/folder",
+        "--pretrained",
+        "false",
+        "--image_size",
+        "32",
+        "--train_crop",
+        "16",
+    ]
     + ["--max_steps", "2", "--eval_steps", "1", "--dataloader_num_workers", "0", "--bf16", "false"]
     + ["--per_device_train_batch_size", "4"],
     "RECIPE.yaml": [],
