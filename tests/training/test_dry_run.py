@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -27,13 +28,14 @@ def data(tmp_path_factory):
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
     """Work in an empty folder, with the temporary folders in another; return both."""
-    folders = tmp_path / "here", tmp_path / "temporary"
-    for folder in folders:
-        folder.mkdir()
-    monkeypatch.chdir(folders[0])
-    monkeypatch.setenv("TMPDIR", str(folders[1]))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    return folders
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    # Short, because loader workers send tensors through sockets in it, whose paths have at most some 100 letters:
+    # with a longer one they wait for ever.
+    with tempfile.TemporaryDirectory(prefix="fl-", ignore_cleanup_errors=True) as temporary:
+        monkeypatch.setenv("TMPDIR", temporary)
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        yield tmp_path / "here", Path(temporary)
 
 
 def files_in(folders):
