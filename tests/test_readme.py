@@ -63,7 +63,8 @@ SLOW += ("python scripts/publish.py",)  # needs the report of an evaluation befo
 REPLACED = {
     "https://example.org/a.png": ["other.png"],  # there is no network
     "HUB_ID_OR_FOLDER": ["encoder.safetensors", "decoder.safetensors"],
-    "small": ["small:small-1-shuffle", "--training_steps", "2"],  # of seventeen autoencoders
+    # One of seventeen autoencoders, and pictures that are large enough to train it on.
+    "small": ["small:small-1-shuffle", "--training_steps", "2", "--data", "large"],
     "10.0.0.1": ["127.0.0.1"],
     "recipes/accelerate/eight_gpus.yaml": ["recipes/accelerate/two_cpu_processes.yaml"],
     "16": ["2"],  # processes, of two machines
@@ -119,6 +120,9 @@ def world(tiny_model, tmp_path_factory):
         (folder / name).mkdir(parents=True)
         for image in range(8):
             picture(40, 40, 100 * number + image).save(folder / name / f"{image}.png")
+    for kind in ("real", "fake"):
+        (folder / "large" / "train" / kind).mkdir(parents=True)
+        picture(200, 200, len(kind)).save(folder / "large" / "train" / kind / "0.png")
     phases = [
         {"name": "base", "steps": 2},
         {"name": "adversarial", "steps": 2, "adversarial": {"share": 0.3, "eps": [0.05]}},
