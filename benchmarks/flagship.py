@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -210,14 +210,13 @@ class Batches:
         from scipy.optimize import linear_sum_assignment
 
         drawn = [[self.single(label) for _ in range(count * max(1, self.idea.matched))] for label in (0, 1)]
-        order: Any = range(count)
         if self.idea.matched and count:
             real, fake = (texture(np.stack(crops)) for crops in drawn)
             distances = np.abs(real[:, None] - fake[None]).sum(axis=-1)
             rows, columns = linear_sum_assignment(distances)
             best = np.argsort(distances[rows, columns])[:count]
             return [crop for i in best for crop in (drawn[0][rows[i]], drawn[1][columns[i]])]
-        return [crop for i in order for crop in (drawn[0][i], drawn[1][i])]
+        return [crop for i in range(count) for crop in (drawn[0][i], drawn[1][i])]
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         """Yield uint8 crops of shape `(batch, CROP, CROP, 3)` and labels, for ever."""
@@ -330,7 +329,7 @@ def main(args: FlagshipArguments) -> None:
     for name, idea in ideas.items():
         for seed in args.seeds:
             started = time.monotonic()
-            batches = Batches(replace(idea), splits["train"], pairs, args.batch, seed)
+            batches = Batches(idea, splits["train"], pairs, args.batch, seed)
             model, loss = train(batches, idea, args.weights, args.steps, seed)
             row: dict[str, Any] = {"idea": name, "seed": seed, "steps": args.steps, "pairs": len(pairs), "loss": loss}
             row |= {split: judge(model, splits[split]) for split in ("validation", "test")}

@@ -16,9 +16,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
-def load_script(name):
-    """Import `scripts/NAME.py` under a name of its own: one of them is called `evaluate`, as a library is."""
-    spec = importlib.util.spec_from_file_location(f"{name}_script", SCRIPTS / f"{name}.py")
+def load_script(name, folder=SCRIPTS):
+    """Import a folder's `NAME.py` under a name of its own: one of them is called `evaluate`, as a library is."""
+    spec = importlib.util.spec_from_file_location(f"{name}_script", folder / f"{name}.py")
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded

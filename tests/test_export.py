@@ -10,7 +10,6 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 from typer.testing import CliRunner
 
 from fakelens.cli import app
@@ -26,6 +25,7 @@ from fakelens.onnx import check, export
 from fakelens.onnx.session import OnnxModel
 from fakelens.zoo import build_detector, build_processor, names
 from tests.abuse import picture
+from tests.awake import awake
 from tests.conftest import SCRIPTS, load_script
 from tests.tiny_data import write_tiny_data
 
@@ -40,22 +40,6 @@ TINY = {
     "efficientnet_b0_mlp": {"backbone": "test_efficientnet"},
 }
 CROPS = {"do_resize": False, "do_native_crop": True, "crops_per_side": 2}
-
-
-def awake(model):
-    """Draw weights that let pictures through: with new ones, deep networks say nearly the same of every picture."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight)
-            if module.bias is not None:
-                nn.init.normal_(module.bias, std=0.1)
-        elif isinstance(module, nn.BatchNorm2d):
-            module.reset_running_stats()
-            module.momentum = None
-    inputs = [f"pixel_values_{n}" for n in range(len(model.config.to_dict().get("members", [])))] or ["pixel_values"]
-    with torch.no_grad():
-        model.train()(**dict.fromkeys(inputs, torch.randn(16, 3, 64, 64)))
-    return model.eval()
 
 
 def save(folder, model, processor, **settings):

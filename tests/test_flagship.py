@@ -1,6 +1,5 @@
 """The flagship's experiments at tiny size: each way of drawing crops gives its row, and what cannot be is refused."""
 
-import importlib.util
 import json
 
 import pytest
@@ -11,16 +10,13 @@ from fakelens.data.autoencoders import Autoencoder
 from fakelens.data.reconstruct import Reconstruction, write_pairs
 from fakelens.data.sources import open_source
 from fakelens.errors import UserError
-from tests.conftest import SCRIPTS
+from tests.conftest import SCRIPTS, load_script
 from tests.tiny_data import write_tiny_data
 
 
 @pytest.fixture(scope="module")
 def flagship():
-    spec = importlib.util.spec_from_file_location("flagship", SCRIPTS.parent / "benchmarks" / "flagship.py")
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
+    return load_script("flagship", SCRIPTS.parent / "benchmarks")
 
 
 @pytest.fixture(scope="module")

@@ -206,6 +206,7 @@ class Detector:
             UserError: If `max_fpr` is asked of a model that was not calibrated for it.
         """
         fake_above = self.fake_threshold(max_fpr)
+        rate = self.own_rate if max_fpr is None else max_fpr
         items = list(images)
         verdicts: list[Verdict] = []
         step = self.at_once(batch_size)
@@ -217,7 +218,7 @@ class Detector:
                 parts = (_stack(inputs[at : at + step]) for at in range(0, len(inputs), step))
                 scores = (score for part in pool.map(self.judge, parts) for score in p_fake(part))
                 verdicts += [
-                    self._verdict(d, float(next(scores)), fake_above, self.own_rate if max_fpr is None else max_fpr)
+                    self._verdict(d, float(next(scores)), fake_above, rate)
                     if isinstance(d, Seen)
                     else Verdict(None, None, error=str(d))
                     for d in decoded

@@ -73,6 +73,7 @@ def places(save: Path | None, count: int) -> Callable[[str], Path]:
         UserError: If a file is named for several pictures or has no format of figures, or a folder cannot be made.
     """
     from fakelens.explain.figure import FORMATS
+    from fakelens.explain.heatmap import unused
 
     if save is not None and save.suffix.lower() in FORMATS | IMAGE_SUFFIXES and not save.is_dir():
         if save.suffix.lower() not in FORMATS:
@@ -83,16 +84,7 @@ def places(save: Path | None, count: int) -> Callable[[str], Path]:
         return lambda name: save
     folder = Path(tempfile.mkdtemp(prefix="fakelens-")) if save is None else save
     make_folder(folder)
-
-    def unused(name: str) -> Path:
-        """Name it after the picture, numbered where that name is taken."""
-        path, number = folder / f"{_stem(name)}.figure.png", 1
-        while path.exists():
-            number += 1
-            path = folder / f"{_stem(name)}-{number}.figure.png"
-        return path
-
-    return unused
+    return lambda name: unused(folder, _stem(name), ".figure.png")
 
 
 def make_folder(folder: Path) -> None:

@@ -81,7 +81,6 @@ def page(detectors: dict[str, Detector]) -> None:
         """Fill the table row by row. The uploads are gone afterwards, so the list of them is emptied."""
         try:
             detector, rate = chosen(detectors, name, rate)
-            rate = detector.own_rate if rate is None else rate  # so that the sentences say it
             items = items_of(sent)
             rows: list[Row] = []
             yield {"rows": [], "total": len(items), "done": False}, gr.skip()

@@ -102,7 +102,7 @@ def page(detectors: dict[str, Detector]) -> None:
         address: str,
         name: str,
         max_fpr: float | None,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  Gradio finds its progress bar by this very default
     ) -> str:
         """Draw the map by occlusion."""
         if not sent and not address:

@@ -11,6 +11,7 @@ from fakelens.models import CustomCNNConfig, CustomCNNForImageClassification, De
 from fakelens.models.modeling_patch_scores import PatchScores
 from fakelens.zoo import build_detector, build_processor, names
 from tests.abuse import picture
+from tests.awake import awake
 
 
 def red_detector(**processor):
@@ -47,21 +48,6 @@ def test_the_scale_is_absolute():
     pale = Image.blend(half_red_half_blue(), Image.new("RGB", (80, 48), "black"), 0.9)
     evidence = heat_map(red_detector(do_resize=False, do_native_crop=True), pale)
     assert 0.5 < evidence[:, :35].mean() < 0.65 and 0.35 < evidence[:, 45:].mean() < 0.5
-
-
-def awake(model):
-    """Draw weights that let pictures through: with new ones, deep networks say nearly the same of every picture."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight)
-            if module.bias is not None:
-                nn.init.normal_(module.bias, std=0.1)
-        elif isinstance(module, nn.BatchNorm2d):
-            module.reset_running_stats()
-            module.momentum = None
-    with torch.no_grad():
-        model.train()(pixel_values=torch.randn(8, 3, 64, 64))
-    return model.eval()
 
 
 @pytest.mark.parametrize("name", names())

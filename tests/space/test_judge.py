@@ -173,7 +173,10 @@ def test_health_waits_for_the_models(detector):
     from pages.health import State
 
     state = State({NAME: detector})
-    ask = lambda: asyncio.run(state.route().endpoint(None)).status_code  # noqa: E731
+
+    def ask():
+        return asyncio.run(state.route().endpoint(None)).status_code
+
     assert ask() == 503
     state.warm_up()
     assert ask() == 200

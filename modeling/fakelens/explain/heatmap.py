@@ -123,6 +123,21 @@ def overlay(image: Image.Image, evidence: np.ndarray, strength: float = 0.5) -> 
     return Image.blend(image, Image.fromarray((colours * 255).round().astype(np.uint8)), strength)
 
 
+def unused(folder: Path, name: str, ending: str) -> Path:
+    """Return a path for a drawing of a picture, numbered where its name is taken.
+
+    Args:
+        folder: Where it is to lie.
+        name: The picture's.
+        ending: What follows the name, with the suffix.
+    """
+    path, number = folder / f"{name}{ending}", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{name}-{number}{ending}"
+    return path
+
+
 def save_overlay(detector: Detector, image: Image.Image, folder: Path, name: str) -> Path:
     """Write a picture's overlay to a folder as `NAME.heatmap.png`, numbered where that name is taken.
 
@@ -133,10 +148,7 @@ def save_overlay(detector: Detector, image: Image.Image, folder: Path, name: str
         name: The picture's own name.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path, number = folder / f"{name}.heatmap.png", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{name}-{number}.heatmap.png"
+    path = unused(folder, name, ".heatmap.png")
     overlay(image, heat_map(detector, image)).save(path)
     return path
 
