@@ -4,6 +4,7 @@ import os
 import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +71,25 @@ def test_a_process_of_its_own_finds_the_libraries_and_not_the_scripts_beside_it(
     command = [sys.executable, SCRIPTS / "evaluate.py", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"COLUMNS": "200"})
     assert done.returncode == 2 and words in done.stderr.strip().splitlines()[-1]
+
+
+TOGETHER = """
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from fakelens.script import script
+
+with script("together"):
+    print(gather_object([PartialState(cpu=True).process_index]))
+"""
+
+
+@pytest.mark.slow
+def test_processes_launched_together_end_well(tmp_path):
+    """Left connected, one of eight that end at once aborts in gloo's threads nearly every time."""
+    program = tmp_path / "together.py"
+    program.write_text(TOGETHER)
+    launch = [Path(sys.executable).parent / "torchrun", "--standalone", "--nproc_per_node", "8", program]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(launch, capture_output=True, text=True, timeout=280, env=environment)
+    assert done.returncode == 0 and "terminate" not in done.stderr, done.stderr
+    assert done.stdout.count("[0, 1, 2, 3, 4, 5, 6, 7]") == 8

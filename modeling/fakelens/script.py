@@ -47,9 +47,20 @@ def script(name: str) -> Iterator[None]:
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != folder]
     try:
         yield
+        leave_processes()
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print(f"{name}: stopped", file=sys.stderr)
         sys.exit(130)
+
+
+def leave_processes() -> None:
+    """Leave the processes that were launched together, if any: one that ends still connected may abort in gloo's threads.
+
+    Only after success: where one failed, others may wait for it, and leaving would wait for them.
+    """
+    torch = sys.modules.get("torch")
+    if torch and torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
