@@ -5,9 +5,9 @@
         --ideas half_spectrum --seeds 0 1 2 --steps 700 --leave_out flux.1-dev midjourney-v3-v4 dalle-mini
 
 Prints a row an idea and seed, and appends it to `--output`. SHARDS has splits `train`, `validation` and `test`. With
-`--leave_out`, generators that the training never meets are judged beside the real images of `validation`: by that an idea
-can be chosen without looking at `test`. `crossed` sets halved real images against fakes as they are: a detector that takes
-softness for a trace falls below .5 there.
+`--leave_out`, generators that the training never meets are judged beside the real images of `validation`: by that an
+idea can be chosen without looking at `test`. `crossed` sets halved real images against fakes as they are: a detector
+that takes softness for a trace falls below .5 there.
 benchmarks/flagship.md says what was found with it; the flagship itself is trained by recipes/patch_lens.yaml.
 """
 

@@ -57,7 +57,7 @@ def script(name: str) -> Iterator[None]:
 
 
 def leave_processes() -> None:
-    """Leave the processes that were launched together, if any: one that ends still connected may abort in gloo's threads.
+    """Leave the processes that were launched together, if any: one that ends connected may abort in gloo's threads.
 
     Only after success: where one failed, others may wait for it, and leaving would wait for them.
     """

@@ -31,6 +31,7 @@ RANGES = [
     {"name": "blur", "sigma": [0.5, 3]},
     {"name": "noise", "sigma": [0, 0.3]},
     {"name": "speckle", "sigma": [0, 0.3]},
+    {"name": "spectrum", "slope": [1, 5]},
     {"name": "fog", "severity": [1, 5]},
     {"name": "snow", "severity": [1, 5]},
     {"name": "screenshot", "scale": [0.3, 0.9]},

@@ -14,6 +14,7 @@ from PIL import Image
 from fakelens.data.codecs import Avif, Crop, Jpeg, Resize, WebP
 from fakelens.data.corruptions import Blur, Fog, Noise, Snow, Speckle
 from fakelens.data.sharing import OverlayText, Screenshot, SocialMedia
+from fakelens.data.spectra import Spectrum
 from fakelens.data.steps import Step, read_steps, require_rgb
 
 # A recipe's name -> what builds it; its parameters are the recipe's, beside `p`.
@@ -26,6 +27,7 @@ DEGRADATIONS: dict[str, Callable[..., Callable[[Image.Image, np.random.Generator
     "blur": Blur,
     "noise": Noise,
     "speckle": Speckle,
+    "spectrum": Spectrum,
     "fog": Fog,
     "snow": Snow,
     "screenshot": Screenshot,
@@ -82,6 +84,7 @@ class Degradations:
                 - `crop`: `share` ([0.5, 1]) of each side, which changes the size
                 - `blur`: `sigma` (1), in pixels
                 - `noise`, `speckle`: `sigma` (0.05, 0.35), in [0, 1]
+                - `spectrum`: `slope` ([1.6, 4.5]), with which power falls with frequency
                 - `fog`, `snow`: `severity` (3), 1 to 5
                 - `screenshot`: `scale` ([0.5, 1]), `bar` ([0.04, 0.1]), `quality` ([85, 95]); changes the size
                 - `social_media`: `long_side` ([960, 1600]), `sharpen` ([0, 0.6]), `quality` ([65, 85]), `posts`
