@@ -34,6 +34,13 @@ STRONG = [
     {"name": "webp", "quality": [50, 95], "p": 0.1},
 ]
 SPECTRUM = {"name": "spectrum", "p": 0.7}
+ENLARGED = {"name": "resize", "scale": [1.0, 2.2], "back": False, "p": 0.3}
+ROUGH = [
+    {"name": "resize", "scale": [0.5, 1.0], "back": False, "p": 0.5},
+    {"name": "blur", "sigma": [0.3, 1.5], "p": 0.2},
+    {"name": "noise", "sigma": [0.004, 0.03], "p": 0.3},
+    {"name": "jpeg", "quality": [40, 98], "p": 0.7},
+]
 CROP = 64  # pixels
 MIDDLE = 128  # pixels, of what is judged in several states
 STATES = {
@@ -85,6 +92,18 @@ IDEAS = {
     "fifth_scaled": Idea(pairs=0.8, scaled=True),
     "matched": Idea(pairs=0.0, scaled=True, matched=3),
     "half_matched": Idea(pairs=0.5, scaled=True, matched=3),
+    "aligned_spectrum": Idea(degradations=(SPECTRUM, *MILD)),
+    "aligned_spectrum_always": Idea(degradations=({"name": "spectrum"}, *MILD)),
+    "aligned_spectrum_apart": Idea(degradations=(SPECTRUM, *MILD), apart=True),
+    "third": Idea(pairs=0.7),
+    "third_spectrum": Idea(pairs=0.7, degradations=(SPECTRUM, *MILD)),
+    "half_mild": Idea(pairs=0.5),
+    "half_spectrum": Idea(pairs=0.5, degradations=(SPECTRUM, *MILD)),
+    "half_spectrum_matched": Idea(pairs=0.5, degradations=(SPECTRUM, *MILD), matched=3),
+    "half_spectrum_scaled": Idea(pairs=0.5, degradations=(SPECTRUM, *MILD), scaled=True),
+    "half_spectrum_rough": Idea(pairs=0.5, degradations=(SPECTRUM, *ROUGH)),
+    "half_spectrum_enlarged": Idea(pairs=0.5, degradations=(SPECTRUM, ENLARGED, *MILD)),
+    "most_spectrum": Idea(pairs=0.2, degradations=(SPECTRUM, *MILD)),
     "weighted": Idea(pairs=0.0, scaled=True, weighted=True),
     "half_weighted": Idea(pairs=0.5, scaled=True, weighted=True),
 }
