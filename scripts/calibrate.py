@@ -7,7 +7,8 @@ r"""Calibrate a saved model on images of your own: its scores, its thresholds, a
 
 A detector's error rates hold for images like those it was calibrated on. For another camera, archive or messenger,
 calibrate it on some hundred of your own photographs and as many generated images; one temperature and the thresholds
-change, and the order of its scores stays. Use images that no result will be reported on.
+change, with `--method platt` a bias too, and the order of its scores stays. Use images that no result will be reported
+on.
 """
 
 import json
@@ -41,6 +42,10 @@ class CalibrateArguments:
         default="0.5",
         metadata={"help": "Decision threshold on the calibrated score: a number, best_f1, max_fpr:RATE."},
     )
+    method: str = field(
+        default="temperature",
+        metadata={"help": "temperature; platt, which adds a bias for a detector that leans to one side; or none."},
+    )
     max_fpr: float = field(default=0.05, metadata={"help": "Share of photographs that may be called fake."})
     max_miss: float = field(default=0.05, metadata={"help": "Share of fakes that may be called real."})
     output: str | None = field(default=None, metadata={"help": "New folder for the calibrated model."})
@@ -60,9 +65,10 @@ def main(args: CalibrateArguments) -> None:
     from fakelens.data.sources import examples, open_source
     from fakelens.detector import load_detector
     from fakelens.training.calibration import fit, judge
-    from fakelens.training.thresholds import check_counts, check_rates, check_rule
+    from fakelens.training.thresholds import check_counts, check_method, check_rates, check_rule
 
     check_rule(args.rule)
+    check_method(args.method)
     check_rates(args.max_fpr, args.max_miss)
     folder = destination(args)
     detector = load_detector(args.model, args.device, args.trust_remote_code)
@@ -73,7 +79,7 @@ def main(args: CalibrateArguments) -> None:
     progress = tqdm(found, total=total, desc="judging", unit="image", disable=None)
     judged = judge(detector, ((example.image.image, example.label) for example in progress))
     check_counts(judged.labels, args.max_fpr, args.max_miss)
-    record = fit(detector, judged, args.rule, max_fpr=args.max_fpr, max_miss=args.max_miss)
+    record = fit(detector, judged, args.rule, args.method, max_fpr=args.max_fpr, max_miss=args.max_miss)
     record |= {"model": args.model, "data": args.data, "revision": source.revision, "split": args.split}
     record["skipped"] = skips.counts
     save(detector, folder, record)
@@ -133,7 +139,8 @@ def show(record: dict[str, Any]) -> None:
     low, high = record["uncertain_band"]
     reals, fakes = f"{record['real']} real images", f"{record['fake']} fakes"
     band = "never, for the classes are far enough apart" if low == high else f"P(fake) from {low:.4g} to {high:.4g}"
-    console.print(f"temperature: {record['temperature']:.4g}, from {reals} and {fakes}")
+    bias = f", and {record['bias']:+.4g} to the log-odds of fake" if record["bias"] else ""
+    console.print(f"temperature: {record['temperature']:.4g}{bias}, from {reals} and {fakes}")
     console.print(f"decision threshold, where two verdicts are wanted: {record['decision_threshold']:.4g}")
     console.print(f"uncertain: {band}")
     console.print(f"  fake from there on: at most {record['max_fpr']:.3g} of photographs like these {reals}")

@@ -94,6 +94,17 @@ def test_a_native_model_is_folded_and_keeps_its_record(script, data, tmp_path):
     assert after == pytest.approx(1 / (1 + np.exp(-odds / temperature)), abs=1e-5)
 
 
+def test_a_lean_to_one_side_is_taken_out(script, data, tiny_model, tmp_path, capsys):
+    script.main(script.CalibrateArguments(str(tiny_model), str(data), output=str(tmp_path / "m"), method="platt",
+                                          max_fpr=0.1, max_miss=0.1, device="cpu"))  # fmt: skip
+    said = " ".join(capsys.readouterr().out.split())
+    record = json.loads((tmp_path / "m" / "run.json").read_text())["calibration"]
+    assert record["bias"] and f"{record['bias']:+.4g} to the log-odds of fake" in said
+    # As many reals as fakes: on average they now score as fakes are many.
+    scores, labels = scores_of(tmp_path / "m", data, "validation")
+    assert scores.mean() == pytest.approx(labels.mean(), abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -102,6 +113,7 @@ def test_a_native_model_is_folded_and_keeps_its_record(script, data, tmp_path):
         ({"output": "out", "limit": 4, "max_fpr": 0.5}, r"fake images.*at least 19"),
         ({"output": "out", "max_fpr": 5.0}, "max_fpr is 5"),
         ({"output": "out", "rule": "best"}, "best_f1"),
+        ({"output": "out", "method": "isotonic"}, "temperature, platt or none"),
         ({"output": "out", "split": "nowhere"}, "nowhere"),
         ({"output": "out", "limit": 0}, "--limit is 0"),
         ({}, "--output FOLDER and --in_place"),

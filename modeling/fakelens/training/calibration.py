@@ -21,6 +21,7 @@ from fakelens.errors import UserError
 from fakelens.metrics import detection_metrics, reliability
 from fakelens.training.data import TrainingData
 from fakelens.training.examples import Prepare
+from fakelens.training.platt import apply_bias, fit_platt, shifted
 from fakelens.training.temperature import (
     BOUNDS,
     apply_temperature,
@@ -56,7 +57,7 @@ def calibrate(detector: Detector, data: TrainingData, rule: str, method: str = "
         detector: Its model is calibrated in place.
         data: Whose validation split to use.
         rule: For the decision threshold: a number, "best_f1" or "max_fpr:RATE".
-        method: "temperature", or "none" to leave the scores as they are and fit thresholds alone.
+        method: One of `fakelens.training.thresholds.METHODS`.
 
     Returns:
         Accuracy, precision, recall and F1 at 0.5, and AUROC, on the validation split; and under `calibration` what
@@ -86,12 +87,13 @@ def fit(
             images nothing changes.
         judged: What the detector said of images that no result will be reported on.
         rule: For the decision threshold: a number, "best_f1" or "max_fpr:RATE".
-        method: "temperature", or "none" to leave the scores as they are.
+        method: One of `fakelens.training.thresholds.METHODS`.
         max_fpr: Share of real images that may be called fake outside the band, in (0, 1).
         max_miss: Share of fakes that may be called real outside the band, in (0, 1).
 
     Returns:
-        The record, as JSON takes it: `temperature` (all that the logits are divided by), `count`, `real`, `fake`;
+        The record, as JSON takes it: `temperature` (all that the logits are divided by), `bias` (what was now added to
+        the log-odds of "fake" by way of the last layer; 0 but by "platt"), `count`, `real`, `fake`;
         `before` and `after`, each `ece`, `brier`, `nll` and `bins`; `rule`, `decision_threshold`, `fpr_thresholds`,
         `uncertain_band` (None where images are too few for it), `max_fpr`, `max_miss`, and `notes` for a person.
 
@@ -101,8 +103,10 @@ def fit(
     labels = judged.labels
     notes: list[str] = []
     before = measure(judged.probabilities, labels)  # first: it checks the scores
-    probabilities = judged.probabilities
-    if method == "temperature":
+    probabilities, bias = judged.probabilities, 0.0
+    if method == "platt":
+        notes, probabilities, bias = _apply_platt(detector, judged)
+    elif method == "temperature":
         notes, factor = _apply(detector, judged)
         probabilities = at_temperature(probabilities, factor)
     scores = p_fake(probabilities)
@@ -115,6 +119,7 @@ def fit(
     detector.read_config()
     return {
         "temperature": detector.temperature,
+        "bias": bias,
         "count": len(labels),
         "real": int((labels == REAL).sum()),
         "fake": int((labels == FAKE).sum()),
@@ -202,3 +207,25 @@ def _apply(detector: Detector, judged: Scored) -> tuple[list[str], float]:
     if not apply_temperature(detector, temperature / current, judged.pictures):
         return ["temperature not applied: this network has no place for it, nor a last layer to fold it into"], 1.0
     return notes, temperature / current
+
+
+def _apply_platt(detector: Detector, judged: Scored) -> tuple[list[str], np.ndarray, float]:
+    """Fit and apply temperature and bias; return what to know of them, the new probabilities, and the bias."""
+    labels, current = judged.labels, detector.temperature
+    if len(np.unique(labels)) < 2 or len(detector.classes) != 2:
+        notes, factor = _apply(detector, judged)
+        return [*notes, "no bias fitted: that takes two classes, and images of both"], _at(judged, factor), 0.0
+    temperature, bias = fit_platt(judged.probabilities, labels, current)
+    if not apply_temperature(detector, temperature / current, judged.pictures):
+        return ["nothing applied: this network has no place for a temperature"], judged.probabilities, 0.0
+    probabilities = _at(judged, temperature / current)
+    if apply_bias(detector, bias, judged.pictures):
+        return [], shifted(probabilities, bias), bias
+    # A temperature fitted beside a bias is not the best one without it.
+    now = Scored(probabilities, labels, judged.pictures)
+    notes, factor = _apply(detector, now)
+    return [*notes, "no bias applied: this network's last layer has none"], _at(now, factor), 0.0
+
+
+def _at(judged: Scored, factor: float) -> np.ndarray:
+    return at_temperature(judged.probabilities, factor)

@@ -16,7 +16,7 @@ from fakelens.data import protocols
 from fakelens.errors import UserError
 from fakelens.training.keys import check_keys, read_keys
 from fakelens.training.phases import Phase
-from fakelens.training.thresholds import check_rule
+from fakelens.training.thresholds import check_method, check_rule
 
 # A single name stands for a list of one.
 LISTS = ("exclude_generators", "only_generators", "generators", "extra_data", "rehearsal")
@@ -58,7 +58,8 @@ class ModelArguments:
         },
     )
     calibration: str = field(
-        default="temperature", metadata={"help": "temperature on validation data, or none: thresholds alone."}
+        default="temperature",
+        metadata={"help": "On validation data: temperature, platt (and a bias), or none: thresholds alone."},
     )
 
 
@@ -273,5 +274,4 @@ def _check_values(model: ModelArguments, data: DataArguments) -> None:
         raise UserError("shuffle_buffer and max_validation_rows must be at least 1.")
     model.decision_threshold = str(model.decision_threshold)
     check_rule(model.decision_threshold)
-    if model.calibration not in ("temperature", "none"):
-        raise UserError(f"calibration is {model.calibration!r}; it is temperature or none.")
+    check_method(model.calibration)

@@ -18,6 +18,7 @@ from fakelens.errors import UserError
 
 RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 MAX_FPR = MAX_MISS = 0.05  # of the uncertain band, where nobody asks for other rates
+METHODS = ("temperature", "platt", "none")  # one temperature; with a bias too; scores left as they are
 BEST_F1, MAX_FPR_RULE = "best_f1", "max_fpr:"
 
 
@@ -39,6 +40,19 @@ def check_rule(rule: str) -> None:
         value = math.nan
     if not (0 <= value <= 1 if number == rule else 0 < value < 1):
         raise UserError(f"decision_threshold is {rule!r}; it is in [0, 1], or best_f1, or max_fpr:RATE.")
+
+
+def check_method(method: str) -> None:
+    """Refuse what is no way to calibrate scores.
+
+    Args:
+        method: One of `METHODS`.
+
+    Raises:
+        UserError: With the ways that there are.
+    """
+    if method not in METHODS:
+        raise UserError(f"calibration is {method!r}; it is {', '.join(METHODS[:-1])} or {METHODS[-1]}.")
 
 
 def check_rates(max_fpr: float, max_miss: float) -> None:

@@ -1,0 +1,89 @@
+"""Platt scaling: a lean to one side is found and taken out of the scores, on disk too, and their order stays."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit
+
+from fakelens.detector import Detector, load_detector, p_fake
+from fakelens.errors import UserError
+from fakelens.training.calibration import Scored, fit
+from fakelens.training.platt import apply_bias, fit_platt, log_odds, shifted
+from fakelens.training.temperature import at_temperature, fit_temperature
+from fakelens.training.thresholds import check_method
+from fakelens.zoo import build_detector, build_processor
+from tests.training.test_temperature import MODELS, PICTURES, build
+
+
+def leaning(temperature=2.0, bias=1.5, count=4000):
+    """Return what a detector says that is too sure and leans to one side, and labels as likely as it ought to say."""
+    rng = np.random.default_rng(0)
+    odds = rng.normal(0, 2, count)
+    scores = expit((odds - bias) * temperature)
+    return np.stack([1 - scores, scores], axis=1), (rng.random(count) < expit(odds)).astype(int)
+
+
+@pytest.mark.parametrize(("temperature", "bias"), [(2.0, 1.5), (0.5, -2.0), (1.0, 0.0)])
+def test_a_known_temperature_and_bias_are_found_again(temperature, bias):
+    found = fit_platt(*leaning(temperature, bias))
+    assert found == pytest.approx((temperature, bias), rel=0.1, abs=0.1)
+
+
+def test_images_judged_without_an_error_do_not_make_scores_certain():
+    labels = np.arange(20) % 2
+    scores = expit(4.0 * (2 * labels - 1) + 3)
+    temperature, bias = fit_platt(np.stack([1 - scores, scores], axis=1), labels)
+    odds = np.log(scores / (1 - scores)) / temperature + bias
+    assert expit(odds)[labels == 1] == pytest.approx(11 / 12, abs=0.01)
+
+
+@pytest.mark.parametrize("name", [*MODELS, "ensemble"])
+def test_the_bias_is_in_the_scores_in_memory_and_on_disk(name, tmp_path):
+    model, processor = build(name)
+    detector = Detector(model, processor, device="cpu")
+    before = detector.probabilities(PICTURES)
+    state = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    if not apply_bias(detector, 0.7, PICTURES):
+        # Left as it was, to the last number: an ensemble's members each have an answer of their own.
+        assert name == "ensemble" and all(torch.equal(state[key], t) for key, t in model.state_dict().items())
+        record = fit(detector, Scored(*leaning(), PICTURES), "0.5", "platt")
+        assert record["bias"] == 0 and "no bias applied" in record["notes"][-1]
+        assert record["temperature"] == pytest.approx(fit_temperature(*leaning()), rel=1e-3)
+        return
+    assert log_odds(detector.probabilities(PICTURES)) == pytest.approx(log_odds(before) + 0.7, abs=1e-3)
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    again = load_detector(tmp_path, device="cpu").probabilities(PICTURES)
+    assert again == pytest.approx(shifted(before, 0.7), abs=1e-4)
+
+
+def test_calibrating_records_the_bias_and_doing_it_again_changes_nothing(tiny_model):
+    detector = load_detector(tiny_model, device="cpu")
+    probabilities, labels = leaning()
+    before = log_odds(detector.probabilities(PICTURES[:1]))
+    plain = fit(load_detector(tiny_model, device="cpu"), Scored(probabilities, labels, PICTURES), "0.5")
+    record = fit(detector, Scored(probabilities, labels, PICTURES), "0.5", "platt")
+    assert record["notes"] == [] and record["bias"] == pytest.approx(1.5, abs=0.2)
+    assert record["after"]["ece"] < plain["after"]["ece"] / 3 and record["after"]["nll"] < plain["after"]["nll"]
+    after = log_odds(detector.probabilities(PICTURES[:1]))
+    assert after == pytest.approx(before / record["temperature"] + record["bias"], abs=1e-3)
+    low, high = record["uncertain_band"]
+    now = shifted(at_temperature(probabilities, record["temperature"]), record["bias"])
+    assert (p_fake(now)[labels == 0] >= high).mean() <= 0.05
+    second = fit(detector, Scored(now, labels, PICTURES), "0.5", "platt")
+    assert second["bias"] == pytest.approx(0, abs=0.01)
+    assert second["temperature"] == pytest.approx(record["temperature"], rel=0.01)
+    assert second["uncertain_band"] == pytest.approx([low, high], abs=0.01)
+
+
+def test_a_detector_of_generators_gets_a_temperature_and_a_note():
+    model = build_detector("custom_cnn", labels=["real", "one", "other"], **MODELS["custom_cnn"])
+    detector = Detector(model, build_processor("custom_cnn", 32), device="cpu")
+    probabilities = np.random.default_rng(0).dirichlet([1, 1, 1], 60)
+    record = fit(detector, Scored(probabilities, np.arange(60) % 2, PICTURES), "0.5", "platt")
+    assert record["bias"] == 0 and "no bias fitted" in record["notes"][-1]
+
+
+def test_another_way_to_calibrate_is_refused():
+    with pytest.raises(UserError, match="calibration is 'isotonic'; it is temperature, platt or none"):
+        check_method("isotonic")
