@@ -41,6 +41,46 @@ def test_every_way_of_drawing_crops_gives_a_row(flagship, folders, tmp_path, cap
     assert {"auroc", "macro raw", "macro crossed"} < rows[0]["test"].keys()
 
 
+def test_generators_left_out_are_judged_and_not_trained_on(flagship, folders, tmp_path, monkeypatch):
+    seen = []
+    batches = flagship.Batches
+    monkeypatch.setattr(
+        flagship, "Batches", lambda idea, train, *rest: seen.append(train) or batches(idea, train, *rest)
+    )
+    everything = flagship.pictures(folders["data"], "train")
+    first, *others = sorted({row["generator"] for row in everything if row["label"]})
+    assert others  # something is left to train on
+    log = tmp_path / "log.jsonl"
+    flagship.main(flagship.FlagshipArguments(ideas=["half_spectrum"], steps=2, batch=4, leave_out=[first],
+                                             output=str(log), **folders))  # fmt: skip
+    row = json.loads(log.read_text())
+    assert {"macro raw", "macro halved", "macro crossed"} < row["left out"].keys()
+    assert first not in {row["generator"] for row in seen[0]} and {*others} < {row["generator"] for row in seen[0]}
+    with pytest.raises(UserError, match="--leave_out nothing"):
+        flagship.main(flagship.FlagshipArguments(ideas=["half"], leave_out=["nothing"], **folders))
+
+
+def test_crossed_is_below_half_where_softness_is_taken_for_a_trace(flagship):
+    """A detector that scores softness alone: halved real images look softer to it than fakes do."""
+    import numpy as np
+    import torch
+
+    class Soft(torch.nn.Module):
+        def forward(self, pixels):
+            rough = pixels.diff(dim=-1).abs().mean(dim=(1, 2, 3))
+            return type("Output", (), {"logits": torch.stack([rough, torch.zeros_like(rough)], dim=1)})
+
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(24):
+        label = number % 2
+        pixels = 90 + rng.integers(0, 60 - 15 * label, (280, 280, 3), dtype=np.uint8)
+        rows.append({"pixels": pixels, "label": label, "source": "s", "generator": "g"})
+    found = flagship.judge(Soft(), rows)
+    assert found["auroc"] > 0.9 and found["macro raw"] > 0.9
+    assert found["macro crossed"] < 0.1
+
+
 def test_crops_alike_are_alike_in_texture(flagship):
     import numpy as np
 

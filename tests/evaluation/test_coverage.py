@@ -7,7 +7,15 @@ import pytest
 from PIL import Image
 
 from fakelens.errors import UserError
-from fakelens.evaluation.coverage import band_coverage, coverage, coverage_curve, coverage_table, draw_coverage
+from fakelens.evaluation.coverage import (
+    alarms_by_source,
+    alarms_rows,
+    band_coverage,
+    coverage,
+    coverage_curve,
+    coverage_table,
+    draw_coverage,
+)
 from fakelens.evaluation.markdown import table
 from fakelens.evaluation.predict import Predictions
 
@@ -71,6 +79,20 @@ def test_one_class_and_nothing_judged_are_none_and_json():
     assert json.loads(json.dumps(one, allow_nan=False)) == one
     with pytest.raises(UserError, match="not numbers"):
         coverage_curve(SCORES * np.nan, LABELS, 0.5)
+
+
+def test_real_images_called_fake_are_counted_by_source():
+    sources = np.array(["camera", "web", "camera", "", "camera", "web"])
+    labels = np.array([0, 0, 0, 0, 0, 1])
+    found = alarms_by_source(SCORES, labels, sources, high=0.4)
+    assert list(found) == ["camera", "web"] and found["web"]["alarms"] == 0
+    camera = found["camera"]
+    assert (camera["real"], camera["alarms"], camera["false_positive_rate"]) == (3, 2, pytest.approx(2 / 3))
+    # Wilson's interval of 2 in 3, by hand.
+    assert camera["interval"] == pytest.approx([0.2077, 0.9385], abs=1e-3)
+    rows = alarms_rows([("a", "raw", {"sources": found})])
+    assert rows[0] == ("a", "raw", "camera", 3, 2, "0.667 (0.208 to 0.939)") and len(rows) == 2
+    assert json.loads(json.dumps(found)) == found
 
 
 def test_table_and_picture(tmp_path):

@@ -12,12 +12,14 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.stats import binomtest
 
 from fakelens.data.labels import FAKE, REAL
 from fakelens.evaluation.plots import PANEL, STYLE, line, save
 from fakelens.evaluation.predict import Predictions
 from fakelens.metrics import check_scores
 
+ALARMS = ("model", "view", "source", "reals", "called fake", "share (95 %)")
 POINTS = 100  # of a curve, at most, evenly over the share judged
 CURVES = {"error": "Errors among the judged", "false_positive_rate": "Reals called fake, of the judged reals"}
 COLUMNS = {
@@ -40,13 +42,15 @@ def coverage(predictions: Predictions, threshold: float, band: tuple[float, floa
         band: Its uncertain band (`Detector.uncertain_band`); empty if both ends are one.
 
     Returns:
-        By view: `curve`, what `coverage_curve` returns, and `band`, what `band_coverage` returns.
+        By view: `curve`, what `coverage_curve` returns, `band`, what `band_coverage` returns, and `sources`, what
+        `alarms_by_source` returns.
     """
     labels = predictions.labels
     return {
         view: {
             "curve": coverage_curve(scores, labels, threshold),
             "band": band_coverage(scores, labels, threshold, band),
+            "sources": alarms_by_source(scores, labels, predictions.sources, band[1]),
         }
         for view, scores in predictions.scores.items()
     }
@@ -130,6 +134,51 @@ def band_coverage(
         "uncertain_real": _share((~judged & real).sum(), real.sum()),
         "uncertain_fake": _share((~judged & fake).sum(), fake.sum()),
     }
+
+
+def alarms_by_source(
+    scores: np.ndarray, labels: np.ndarray, sources: np.ndarray, high: float
+) -> dict[str, dict[str, Any]]:
+    """Return how many real images of each source are called fake beyond the band: a rate for all hides the worst.
+
+    Args:
+        scores: P(fake) in [0, 1], of shape `(count,)`.
+        labels: 0 real, 1 fake, of shape `(count,)`.
+        sources: Names of the collections, "" where the data does not say: these are left out.
+        high: P(fake) from which the verdict is "fake".
+
+    Returns:
+        For each source with real images: `real`, their number; `alarms`, how many are called fake;
+        `false_positive_rate`; and `interval`, of 95 % after Wilson (1927).
+    """
+    found = {}
+    for name in sorted(set(sources[labels == REAL]) - {""}):
+        chosen = scores[(labels == REAL) & (sources == name)]
+        alarms = int((chosen >= high).sum())
+        interval = binomtest(alarms, len(chosen)).proportion_ci(method="wilson")
+        found[str(name)] = {
+            "real": len(chosen),
+            "alarms": alarms,
+            "false_positive_rate": alarms / len(chosen),
+            "interval": [float(interval.low), float(interval.high)],
+        }
+    return found
+
+
+def alarms_rows(found: Iterable[tuple[str, str, Mapping[str, Any]]]) -> list[tuple[Any, ...]]:
+    """Return rows of a table of real images called fake by source, under `ALARMS`.
+
+    Args:
+        found: Model, view, and that view of what `coverage` returned.
+    """
+    return [
+        (
+            *(model, view, source, one["real"], one["alarms"]),
+            "{:.3f} ({:.3f} to {:.3f})".format(one["false_positive_rate"], *one["interval"]),
+        )
+        for model, view, covered in found
+        for source, one in covered["sources"].items()
+    ]
 
 
 def draw_coverage(found: Mapping[str, Mapping[str, Any]], split: str, view: str, folder: Path) -> Path:

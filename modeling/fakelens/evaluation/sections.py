@@ -6,7 +6,7 @@ from typing import Any
 from fakelens.data.protocols import among
 from fakelens.evaluation.comparison import COLUMNS as COMPARED
 from fakelens.evaluation.comparison import comparison_rows
-from fakelens.evaluation.coverage import coverage_table
+from fakelens.evaluation.coverage import ALARMS, alarms_rows, coverage_table
 from fakelens.evaluation.robustness_tables import scenario_rows, stability_rows, step_rows
 from fakelens.evaluation.summary import shortcut_gap
 
@@ -85,12 +85,14 @@ def split_tables(split: str, report: dict[str, Any]) -> dict[str, Any]:
     attributed = attributions(split, models)
     robustness = {m["name"]: m["robustness"][split] for m in models if "robustness" in m}
     scenarios = {m["name"]: m["scenarios"][split] for m in models if "scenarios" in m}
-    covered = ((m["name"], view, one) for m in models for view, one in m["coverage"][split].items())
+    covered = [(m["name"], view, one) for m in models for view, one in m["coverage"][split].items()]
+    alarms = alarms_rows(covered)
     compared = comparison_rows(report["comparison"], split)
     sections = [
         ("How sure: 95 % intervals", _intervals_table(results)),
         ("One model against another", table(COMPARED, compared) if compared else ""),
         ("When it says uncertain", table(*coverage_table(covered))),
+        ("Reals called fake all the same, by source", table(ALARMS, alarms) if alarms else ""),
         ("Calibration, before and after the temperature", _calibration_table(split, models)),
         ("Robustness", table(*stability_rows(robustness)) if robustness else ""),
         ("Robustness, step by step", table(*step_rows(robustness)) if robustness else ""),
