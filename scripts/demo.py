@@ -61,17 +61,29 @@ def classify(model: Path, images: list[Path]) -> Table:
     return table
 
 
-def judge_with_the_shipped_model(images: Path) -> None:
+def save_whole_photographs(folder: Path) -> None:
+    """Write the photographs that the sample's crops are of, whole."""
+    import skimage.data
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("astronaut", "chelsea", "coffee", "rocket"):
+        Image.fromarray(getattr(skimage.data, name)()).save(folder / f"{name}.jpg", quality=90)
+
+
+def judge_with_the_shipped_model(*folders: Path) -> None:
     """Run the command line as anybody would, with the model that the package brings."""
-    print(f"\n$ fakelens {images}", flush=True)
+    command = ["fakelens", *map(str, folders)]
+    print(f"\n$ {' '.join(command)}", flush=True)
     environment = {key: value for key, value in os.environ.items() if key != "FAKELENS_MODEL"}
-    code = subprocess.run([str(Path(sys.executable).with_name("fakelens")), str(images)], env=environment).returncode
-    if code:
+    command[0] = str(Path(sys.executable).with_name("fakelens"))
+    if code := subprocess.run(command, env=environment).returncode:
         sys.exit(code)
     print(
-        "The same images, judged by the model inside the package. They are two libraries' sample photographs and\n"
-        "what a small autoencoder made of them: too few, and too unlike what people come across, to show how good\n"
-        "it is. What its verdicts are worth stands in its card, modeling/fakelens/shipped/patch_lens/README.md."
+        "By the model inside the package: four photographs that scikit-image ships, whole, and the four crops of\n"
+        "64 pixels from above, which are too small for it, as it warns. Too few, and too unlike what people\n"
+        "come across, to show how good it is. What its verdicts are worth stands in its card,\n"
+        "modeling/fakelens/shipped/patch_lens/README.md."
     )
 
 
@@ -91,7 +103,8 @@ def main() -> None:
         "it was calibrated with fakelens says uncertain; on photographs it has never seen even that can be wrong.\n"
         f"Hub-ready folder: {hub}   model: {model}   report: {report / 'report.md'}"
     )
-    judge_with_the_shipped_model(OUT / "images")
+    save_whole_photographs(OUT / "photographs")
+    judge_with_the_shipped_model(OUT / "photographs", OUT / "images")
 
 
 if __name__ == "__main__":
