@@ -1,6 +1,7 @@
 """The flagship's experiments at tiny size: each way of drawing crops gives its row, and what cannot be is refused."""
 
 import json
+import subprocess
 
 import pytest
 import timm
@@ -16,7 +17,10 @@ from tests.tiny_data import write_tiny_data
 
 @pytest.fixture(scope="module")
 def flagship():
-    return load_script("flagship", SCRIPTS.parent / "benchmarks")
+    folder = SCRIPTS.parent / "benchmarks"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)  # as Python does for `python benchmarks/flagship.py`
+        yield load_script("flagship", folder)
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +116,8 @@ def test_what_cannot_be_is_refused(flagship, folders):
         flagship.main(flagship.FlagshipArguments(ideas=["magic"], **folders))
     with pytest.raises(UserError, match="need --pairs"):
         flagship.main(flagship.FlagshipArguments(ideas=["aligned"], **folders | {"pairs": []}))
+
+
+def test_make_bench_leaves_it_out_for_it_wants_data():
+    shown = subprocess.run(["make", "-n", "bench"], cwd=SCRIPTS.parent, capture_output=True, text=True, check=True)
+    assert "benchmarks/training.py" in shown.stdout and "benchmarks/flagship" not in shown.stdout

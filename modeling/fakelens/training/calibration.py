@@ -214,18 +214,18 @@ def _apply_platt(detector: Detector, judged: Scored) -> tuple[list[str], np.ndar
     labels, current = judged.labels, detector.temperature
     if len(np.unique(labels)) < 2 or len(detector.classes) != 2:
         notes, factor = _apply(detector, judged)
-        return [*notes, "no bias fitted: that takes two classes, and images of both"], _at(judged, factor), 0.0
+        return (
+            [*notes, "no bias fitted: that takes two classes, and images of both"],
+            at_temperature(judged.probabilities, factor),
+            0.0,
+        )
     temperature, bias = fit_platt(judged.probabilities, labels, current)
     if not apply_temperature(detector, temperature / current, judged.pictures):
         return ["nothing applied: this network has no place for a temperature"], judged.probabilities, 0.0
-    probabilities = _at(judged, temperature / current)
+    probabilities = at_temperature(judged.probabilities, temperature / current)
     if apply_bias(detector, bias, judged.pictures):
         return [], shifted(probabilities, bias), bias
     # A temperature fitted beside a bias is not the best one without it.
     now = Scored(probabilities, labels, judged.pictures)
     notes, factor = _apply(detector, now)
-    return [*notes, "no bias applied: this network's last layer has none"], _at(now, factor), 0.0
-
-
-def _at(judged: Scored, factor: float) -> np.ndarray:
-    return at_temperature(judged.probabilities, factor)
+    return [*notes, "no bias applied: this network's last layer has none"], at_temperature(probabilities, factor), 0.0

@@ -17,11 +17,10 @@ from torch import nn
 from fakelens.data.labels import FAKE
 from fakelens.detector import Detector
 from fakelens.models import DetectorConfig
-from fakelens.training.temperature import BOUNDS
+from fakelens.training.temperature import BOUNDS, TINY
 
 LEAN = 20.0  # the largest bias, in log-odds
 TOLERANCE = 1e-3  # of a shifted score, in log-odds
-TINY = np.finfo(np.float64).tiny
 
 
 def fit_platt(probabilities: np.ndarray, labels: np.ndarray, current: float = 1.0) -> tuple[float, float]:
@@ -69,7 +68,8 @@ def log_odds(probabilities: np.ndarray) -> np.ndarray:
     Args:
         probabilities: Of "real" and "fake", of shape `(count, 2)`.
     """
-    return np.log(np.maximum(probabilities[:, 1], TINY)) - np.log(np.maximum(probabilities[:, 0], TINY))
+    real, fake = np.log(np.maximum(probabilities, TINY)).T
+    return fake - real
 
 
 def apply_bias(detector: Detector, bias: float, pictures: Sequence[Image.Image]) -> bool:
@@ -86,15 +86,14 @@ def apply_bias(detector: Detector, bias: float, pictures: Sequence[Image.Image])
     # A native class's temperature is folded into the layer; in ours the logits are divided after it.
     temperature = detector.temperature if isinstance(detector.model.config, DetectorConfig) else 1.0
     wanted = log_odds(detector.probabilities(list(pictures))) + bias
-    for layer in reversed(list(detector.model.modules())):
-        if not isinstance(layer, nn.Linear | nn.Conv2d) or layer.bias is None or layer.bias.numel() > 2:
-            continue
-        before = layer.bias.detach().clone()
-        with torch.no_grad():
-            layer.bias[-1] += bias * temperature
+    layers = [m for m in detector.model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    answers = [layer.bias for layer in layers if layer.bias is not None and layer.bias.numel() <= 2]
+    if not answers:
+        return False
+    before = answers[-1].detach().clone()
+    with torch.no_grad():
+        answers[-1][-1] += bias * temperature
         if np.abs(log_odds(detector.probabilities(list(pictures))) - wanted).max() <= TOLERANCE * max(1, abs(bias)):
             return True
-        with torch.no_grad():
-            layer.bias.copy_(before)
-        return False
+        answers[-1].copy_(before)
     return False
