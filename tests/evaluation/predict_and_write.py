@@ -11,6 +11,7 @@ from fakelens.data.sources import open_source
 from fakelens.detector import Detector, load_detector
 from fakelens.evaluation.predict import predict
 from fakelens.evaluation.ranks import Ranks
+from fakelens.script import script
 
 CASES = {"dealt": {}, "limited": {"limit": 14}, "by_files": {}}
 
@@ -26,19 +27,23 @@ def slow(self, inputs, judge=Detector.judge):
     return judge(self, inputs)
 
 
-if __name__ == "__main__":
-    what, model, data, folder = sys.argv[1:]
+def main(what, model, data, folder):
     detector = load_detector(model, device="cpu")
     if what == "slowly":
         Detector.judge = slow
         predict(detector, open_source(data, "test"), ("raw", "hard"), partial=Path(folder))
-    else:
-        ranks = Ranks.launched()
-        for name in CASES:
-            source, arguments = case(name, data)
-            own = Path(folder) / name
-            found = predict(detector, source, ("raw", "hard"), partial=own / "partial", ranks=ranks, **arguments)
-            columns = {"ids": found.ids, "labels": found.labels, "generators": found.generators}
-            scores = {f"score_{view}": values for view, values in found.scores.items()}
-            facts = {"rows": found.rows, "processes": ranks.count}
-            np.savez(own / f"{ranks.index}.npz", **columns, **scores, **facts)
+        return
+    ranks = Ranks.launched()
+    for name in CASES:
+        source, arguments = case(name, data)
+        own = Path(folder) / name
+        found = predict(detector, source, ("raw", "hard"), partial=own / "partial", ranks=ranks, **arguments)
+        columns = {"ids": found.ids, "labels": found.labels, "generators": found.generators}
+        scores = {f"score_{view}": values for view, values in found.scores.items()}
+        facts = {"rows": found.rows, "processes": ranks.count}
+        np.savez(own / f"{ranks.index}.npz", **columns, **scores, **facts)
+
+
+if __name__ == "__main__":
+    with script("predict_and_write"):  # which leaves the processes that were launched together
+        main(*sys.argv[1:])

@@ -8,6 +8,7 @@ import sys
 import zlib
 from pathlib import Path
 
+from fakelens.script import script
 from fakelens.training import walk
 from fakelens.training.recipe import load_recipe
 from fakelens.training.run import train
@@ -35,4 +36,5 @@ def main(recipes):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with script("train_and_note"):  # which leaves the processes that were launched together
+        main(sys.argv[1:])
