@@ -19,6 +19,7 @@ from fakelens.errors import UserError
 from fakelens.explain.limits import warnings_for
 from fakelens.explain.provenance import Provenance, disagreement, read_provenance
 from fakelens.explain.verdicts import verdict_sentence
+from fakelens.folding import FoldedNetwork
 from fakelens.loading import DEFAULT_MODEL, load_network, model_name
 from fakelens.onnx.session import OnnxModel
 from fakelens.parallel import worker_count, workers
@@ -100,6 +101,9 @@ class Detector:
                 f"Device {device!r} cannot be used here: {first}. Leave --device out or say cpu."
             ) from None
         self.processor = processor
+        # What judges; gradients, maps and what is saved are the model's own.
+        folds = self.device.type == "cpu" and not isinstance(model, OnnxModel)
+        self._network = FoldedNetwork(self.model) if folds else self.model
         # On an accelerator one batch after the other; on a CPU each thread takes its own through the network.
         self._turn: AbstractContextManager[Any] = nullcontext() if self.device.type == "cpu" else Lock()
         labels = [str(label) for _, label in sorted(model.config.id2label.items(), key=lambda item: int(item[0]))]
@@ -186,7 +190,7 @@ class Detector:
             batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
             if self.device.type == "cpu":
                 batch = {name: _channels_last(tensor) for name, tensor in batch.items()}
-            return self.model(**batch).logits.cpu()
+            return self._network(**batch).logits.cpu()
 
     def __call__(
         self,

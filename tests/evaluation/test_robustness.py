@@ -80,6 +80,9 @@ def test_flips_are_counted_image_by_image(folder, batch_size):
     assert [noise[key] for key in ("flipped", "reals_became_fake", "fakes_became_real")] == [5 / 7, 1, 0]
     assert noise["auroc_drop"] == clean["auroc"] - noise["auroc"]
     assert (nothing["flipped"], nothing["auroc_drop"], nothing["strength"]) == (0, 0, None)
+    assert nothing["auroc_drop_interval"] == [0, 0]
+    low, high = noise["auroc_drop_interval"]
+    assert low < noise["auroc_drop"] < high and high - low > 0.1  # three fakes say little
     assert table["verdict_stability"] == pytest.approx(1 - (2 / 7 + 0 + 5 / 7) / 3)
     assert table["unstable_images"] == 1  # each in one step or the other
     headings, (row,) = stability_rows({"rough": table})
@@ -89,6 +92,7 @@ def test_flips_are_counted_image_by_image(folder, batch_size):
     headings, rows = step_rows({"rough": table})
     assert [row[:2] for row in rows] == [("rough", name) for name in ("clean", *BLUR_AND_NOISE)]
     assert all(len(row) == len(headings) for row in rows)
+    assert dict(zip(headings, rows[-1], strict=True))["95 %"] == f"{low:.3f} to {high:.3f}"
 
 
 def test_what_happens_to_an_image_hangs_on_nothing_but_itself(tiny_data):

@@ -20,6 +20,7 @@ from fakelens.data.labels import FAKE, REAL
 from fakelens.data.sources import Source
 from fakelens.errors import UserError
 from fakelens.evaluation.batches import THREADS, Decoded, check_images, decoded_batches
+from fakelens.evaluation.comparison import delong
 from fakelens.evaluation.predict import Scorer
 from fakelens.metrics import detection_metrics
 
@@ -52,7 +53,8 @@ def robustness_table(
     Returns:
         `clean`, the metrics of `detection_metrics`; `steps`, a list with for each step `protocol`, `family` (such as
         "jpeg"), `parameter` and `strength` (such as "quality" and 90; None where there is no one number), these
-        metrics, `auroc_drop` (clean AUROC less this one) and what `verdict_changes` returns; `verdict_stability`, 1
+        metrics, `auroc_drop` (clean AUROC less this one), its 95 % `auroc_drop_interval` (DeLong's, on the very same
+        images; None where undefined) and what `verdict_changes` returns; `verdict_stability`, 1
         less the mean of `flipped` over the steps; `unstable_images`, the share whose verdict changes in at least one
         step; `skipped`, rows that could not be decoded, by reason.
 
@@ -144,8 +146,9 @@ def _summary(
     for protocol, degraded in scores.items():
         after = dict(detection_metrics(degraded, labels, threshold))
         drop = None if before["auroc"] is None or after["auroc"] is None else before["auroc"] - after["auroc"]
+        lost = {"auroc_drop": drop, "auroc_drop_interval": delong(clean, degraded, labels)["interval"]}
         changes = verdict_changes(clean, degraded, labels, threshold)
-        steps.append({"protocol": protocol} | _strength(protocols[protocol]) | after | {"auroc_drop": drop} | changes)
+        steps.append({"protocol": protocol} | _strength(protocols[protocol]) | after | lost | changes)
     changed = np.array([(degraded >= threshold) != (clean >= threshold) for degraded in scores.values()])
     return {
         "clean": before,

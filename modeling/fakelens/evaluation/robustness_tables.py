@@ -6,6 +6,7 @@ from typing import Any
 STEP = {
     "auroc": "AUROC",
     "auroc_drop": "lost AUROC",
+    "auroc_drop_interval": "95 %",
     "accuracy": "accuracy",
     "specificity": "reals passed",
     "recall": "fakes found",
@@ -60,7 +61,7 @@ def step_rows(tables: Mapping[str, Mapping[str, Any]]) -> Table:
         tables: What `robustness_table` returned, by model.
     """
     rows = [
-        (model, step["protocol"], *(step.get(key) for key in STEP))
+        (model, step["protocol"], *(_cell(step.get(key)) for key in STEP))
         for model, table in tables.items()
         for step in ({"protocol": "clean"} | table["clean"], *table["steps"])
     ]
@@ -81,3 +82,8 @@ def scenario_rows(found: Mapping[str, Mapping[str, Any]]) -> Table:
             (model, names[name], *(metrics[key] for key in SCENARIO)) for name, metrics in one["scenarios"].items()
         ]
     return ("model", "scenario", *SCENARIO.values()), rows
+
+
+def _cell(value: Any) -> Any:
+    """Write an interval as one text."""
+    return f"{value[0]:.3f} to {value[1]:.3f}" if isinstance(value, list) else value
