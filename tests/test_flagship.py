@@ -34,7 +34,8 @@ def folders(tmp_path_factory):
 
 
 def test_every_way_of_drawing_crops_gives_a_row(flagship, folders, tmp_path, capsys):
-    ideas = ["aligned_apart", "aligned_softened", "half_matched", "half_weighted"]
+    ideas = ["aligned_apart", "aligned_softened", "half_matched", "half_weighted", "half_spectrum_top",
+             "half_spectrum_unbalanced", "half_spectrum_crossed"]  # fmt: skip
     log = tmp_path / "log.jsonl"
     flagship.main(flagship.FlagshipArguments(ideas=ideas, steps=2, batch=4, output=str(log), **folders))
     rows = [json.loads(line) for line in log.read_text().splitlines()]
@@ -87,26 +88,68 @@ def test_crossed_is_below_half_where_softness_is_taken_for_a_trace(flagship):
 
 def test_crops_alike_are_alike_in_texture(flagship):
     import numpy as np
+    from flagship_ideas import Idea
 
     smooth = [{"pixels": np.full((96, 96, 3), 20 * n, np.uint8), "label": n % 2} for n in range(8)]
     noise = np.random.default_rng(0)
     rough = [{"pixels": noise.integers(0, 255, (96, 96, 3), dtype=np.uint8), "label": n % 2} for n in range(8)]
     rows = [row | {"source": str(row["label"]), "generator": "g"} for row in smooth + rough]
-    idea = flagship.Idea(pairs=0.0, degradations=(), matched=4)
+    idea = Idea(pairs=0.0, degradations=(), matched=4)
     crops, labels = next(iter(flagship.Batches(idea, rows, [], 8, 0)))
-    assert labels.tolist() == [0, 1] * 4
+    assert labels.tolist() == [0, 1] * 4  # nothing is mixed
     spread = crops.std(axis=(1, 2, 3))
     assert all((spread[i] > 30) == (spread[i + 1] > 30) for i in range(0, 8, 2))
 
 
+def test_labels_of_mixed_crops_say_how_much_is_fake(flagship):
+    import numpy as np
+    from flagship_ideas import Idea
+
+    real, fake = np.zeros((96, 96, 3), np.uint8), np.full((96, 96, 3), 255, np.uint8)
+    rows = [
+        {"pixels": half, "label": label, "source": "s", "generator": "g"} for label, half in enumerate((real, fake))
+    ]
+    for idea in (Idea(degradations=(), mixed=1.0), Idea(pairs=0.5, degradations=(), crossed=1.0)):
+        crops, labels = next(iter(flagship.Batches(idea, rows, [(real, fake)], 16, 0)))
+        np.testing.assert_allclose(crops.mean(axis=(1, 2, 3)) / 255, labels, atol=1e-6)
+        assert any(0.2 < label < 0.95 for label in labels)
+    within = next(iter(flagship.Batches(Idea(degradations=(), mixed=1.0), rows, [(real, fake)], 16, 0)))[1]
+    assert not within[::2].any() and (within[1::2] < 1).all()  # a real half stays what it is
+
+
+def test_sources_are_drawn_alike_unless_told_otherwise(flagship):
+    import numpy as np
+    from flagship_ideas import Idea
+
+    few, many = np.zeros((96, 96, 3), np.uint8), np.full((96, 96, 3), 255, np.uint8)
+    rows = [{"pixels": many, "label": 0, "source": "many", "generator": "g"}] * 63
+    rows += [{"pixels": few, "label": 0, "source": "few", "generator": "g"}]
+    rows += [{"pixels": few, "label": 1, "source": "s", "generator": "g"}]
+    shares = []
+    for balanced in (True, False):
+        crops, _ = next(iter(flagship.Batches(Idea(pairs=0.0, degradations=(), balanced=balanced), rows, [], 128, 0)))
+        shares.append((crops[::2].mean(axis=(1, 2, 3)) < 128).mean())
+    assert shares[0] == pytest.approx(0.5, abs=0.2) and shares[1] < 0.15
+
+
+def test_the_highest_places_make_the_logit(flagship):
+    import flagship_training as training
+    import torch
+
+    network = type("Network", (torch.nn.Module,), {"units": lambda self, pixels: pixels[:, :1]})()
+    pixels = torch.arange(16.0).reshape(1, 1, 4, 4).expand(2, 3, 4, 4)
+    assert training.TopPlaces(network, 0.25)(pixels).logits.tolist() == [[0, 13.5]] * 2
+
+
 def test_weights_are_small_where_texture_gives_the_class_away(flagship):
+    import flagship_training as training
     import numpy as np
 
     noise = np.random.default_rng(0)
     crops = np.full((64, 16, 16, 3), 100, np.uint8)
     crops[1::2] = noise.integers(0, 255, (32, 16, 16, 3))
     crops[0] = crops[1]  # a real image that looks like the fakes
-    labels, overlap = np.tile([0, 1], 32), flagship.Overlap()
+    labels, overlap = np.tile([0.0, 1.0], 32), training.Overlap()
     weights = overlap(crops, labels)
     assert weights.mean() == pytest.approx(1) and weights[0] > 5 * np.median(weights)
 
