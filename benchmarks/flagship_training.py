@@ -64,7 +64,8 @@ class Overlap:
 def train(batches: Batches, idea: Idea, weights: str, steps: int, seed: int) -> tuple[Any, float]:
     """Train a patch lens; return it with its last loss, averaged over some fifty steps."""
     torch.manual_seed(seed)
-    network = build_detector("patch_lens", weights=weights, **dict(idea.network)).to(memory_format=torch.channels_last)
+    options = {"evidence": 0.0} | dict(idea.network)  # all places alike, unless that is what is tried
+    network = build_detector("patch_lens", weights=weights, **options).to(memory_format=torch.channels_last)
     model = TopPlaces(network, idea.top) if idea.top < 1 else network
     head = [p for name, p in model.named_parameters() if "classifier" in name]
     rest = [p for name, p in model.named_parameters() if "classifier" not in name]

@@ -28,6 +28,53 @@ def test_places_average_to_the_verdict(high_pass):
     assert torch.allclose(places.mean(dim=(1, 2)), logits[:, 1] - logits[:, 0], atol=1e-5)
 
 
+def rough(side=64, levels=60, count=1):
+    """Pictures of noise, `levels` grey levels strong, between -1 and 1."""
+    noise = torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(1)) - 0.5
+    return (noise * 2 * levels / 127.5).clamp(-1, 1)
+
+
+def test_a_blank_picture_scores_one_half_whatever_the_network_learnt():
+    model, plain = lens(), lens(evidence=0.0)
+    with torch.no_grad():
+        for network in (model, plain):
+            network.classifier.bias.fill_(9.0)
+    blank = torch.full((1, 3, 64, 64), -1.0)
+    with torch.inference_mode():
+        assert model(blank).logits.softmax(-1)[0, 1] == pytest.approx(0.5, abs=0.01)
+        assert plain(blank).logits.softmax(-1)[0, 1] > 0.9
+        # Half a picture's places count half of what all of them do; all of a rough one count in full.
+        half = rough()
+        half[..., 32:] = 0.3
+        full, less = (model(x).logits[0, 1].item() for x in (rough(), half))
+        assert torch.allclose(model(rough()).logits, plain(rough()).logits, atol=1e-5) and 0.4 < less / full < 0.75
+
+
+def test_detail_counts_up_to_the_limit():
+    model = lens(evidence=4.0)
+    weights = [model.evidence(rough(levels=levels), (8, 8)) for levels in (0, 2, 4, 60)]
+    means = [float(weight.mean()) for weight in weights]
+    assert means[0] < 1e-3 and means[-1] == 1 and means[1] < means[2] < 1
+    assert means[2] / means[1] == pytest.approx(2, rel=0.01)  # in proportion
+    assert lens(evidence=8.0).evidence(rough(levels=4), (8, 8)).mean() == pytest.approx(means[2] / 2, rel=0.01)
+
+
+@pytest.mark.parametrize("options", [{}, {"evidence": 0.0}, {"stages": 4}])
+def test_what_a_bias_does_is_known(options):
+    model = PatchLensForImageClassification(PatchLensConfig(**{"backbone": TINY, "stages": 3} | options)).eval()
+    pictures = torch.cat([rough(72), rough(72, 1), rough(72, 0), rough(72, 3)])
+    with torch.inference_mode():
+        before = model(pictures).logits[:, 1]
+        model.classifier.bias.add_(1.0)
+        torch.testing.assert_close(model(pictures).logits[:, 1] - before, model.bias_effect(pictures))
+
+
+def test_a_blank_picture_has_gradients_that_are_numbers():
+    blank = torch.zeros(1, 3, 64, 64, requires_grad=True)
+    lens()(blank).logits[0, 1].backward()
+    assert torch.isfinite(blank.grad).all()
+
+
 def test_a_place_sees_its_neighbourhood_only():
     model, image = lens(), torch.rand(1, 3, 256, 256)
     changed = image.clone()
@@ -78,3 +125,5 @@ def test_what_it_cannot_be_cut_from_is_refused():
         PatchLensForImageClassification(PatchLensConfig(backbone=TINY, stages=40))
     with pytest.raises(ValueError, match="stages"):
         PatchLensConfig(stages=0)
+    with pytest.raises(ValueError, match="evidence"):
+        PatchLensConfig(evidence=-1)

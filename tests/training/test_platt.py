@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.special import expit
 
 from fakelens.detector import Detector, load_detector, p_fake
 from fakelens.errors import UserError
-from fakelens.training.calibration import Scored, fit
-from fakelens.training.platt import apply_bias, fit_platt, log_odds, shifted
+from fakelens.training.calibration import Scored, fit, judge
+from fakelens.training.platt import apply_bias, bias_effect, fit_platt, log_odds, shifted
 from fakelens.training.temperature import at_temperature, fit_temperature
 from fakelens.training.thresholds import check_method
 from fakelens.zoo import build_detector, build_processor
@@ -55,6 +56,30 @@ def test_the_bias_is_in_the_scores_in_memory_and_on_disk(name, tmp_path):
     processor.save_pretrained(tmp_path)
     again = load_detector(tmp_path, device="cpu").probabilities(PICTURES)
     assert again == pytest.approx(shifted(before, 0.7), abs=1e-4)
+
+
+def test_where_detail_counts_a_bias_is_fitted_and_applied_by_it():
+    """A patch lens: a rough picture feels all of a bias, a blank one none of it."""
+    detector = Detector(build_detector("patch_lens"), build_processor("patch_lens", 64), device="cpu")
+    grey = np.full((64, 64, 3), 128, np.uint8)
+    noise = np.random.default_rng(0).integers(0, 255, grey.shape, dtype=np.uint8)
+    faint = (grey + noise // 127).astype(np.uint8)
+    pictures = [Image.fromarray(pixels) for pixels in (noise, grey, faint)]
+    before = log_odds(detector.probabilities(pictures))
+    assert apply_bias(detector, 0.7, pictures)
+    felt = (log_odds(detector.probabilities(pictures)) - before) / 0.7
+    assert felt[0] == pytest.approx(1, abs=0.01) and abs(felt[1]) < 0.01 and 0.02 < felt[2] < 0.5
+    inputs = detector.process(pictures)
+    assert bias_effect(detector, inputs) == pytest.approx(felt, abs=1e-3)
+    judged = judge(detector, ((picture, number % 2) for number, picture in enumerate(pictures)))
+    assert judged.effect == pytest.approx(felt, abs=1e-3)
+    # Only half of the images feel it: what is fitted is what was put in, not its mean.
+    rng = np.random.default_rng(1)
+    effect, odds = rng.choice([0.0, 1.0], 6000), rng.normal(0, 2, 6000)
+    labels = (rng.random(6000) < expit(odds + 1.5 * effect)).astype(int)
+    scores = expit(odds)
+    found = fit_platt(np.stack([1 - scores, scores], axis=1), labels, 1.0, effect)
+    assert found == pytest.approx((1.0, 1.5), rel=0.1, abs=0.1)
 
 
 def test_calibrating_records_the_bias_and_doing_it_again_changes_nothing(tiny_model):

@@ -15,11 +15,14 @@ class PatchLensConfig(DetectorConfig):
             smaller neighbourhoods than the next: fewer stages see texture alone.
         high_pass (`bool`, *optional*, defaults to `False`): Give the trunk's first layer the image's fixed second
             differences beside its colours.
+        evidence (`float`, *optional*, defaults to 4.0): Fine detail, in grey levels of 255 where pictures are
+            normalised to [-1, 1], from which on a place counts in full; with less it counts for as much less. 0 counts
+            all alike.
         dropout (`float`, *optional*, defaults to 0.2): Dropout rate on the features of each place, in [0, 1).
         **kwargs: Passed to [`DetectorConfig`]: labels, `logit_temperature`, `decision_threshold`.
 
     Raises:
-        ValueError: If there are no stages, or dropout is out of range.
+        ValueError: If there are no stages, or evidence or dropout is out of range.
     """
 
     model_type = "patch_lens"
@@ -29,15 +32,19 @@ class PatchLensConfig(DetectorConfig):
         backbone: str = "tf_efficientnet_lite0",
         stages: int = 5,
         high_pass: bool = False,
+        evidence: float = 4.0,
         dropout: float = 0.2,
         **kwargs: Any,
     ):
         self.backbone = backbone
         self.stages = stages
         self.high_pass = high_pass
+        self.evidence = evidence
         self.dropout = dropout
         if stages < 1:
             raise ValueError(f"stages must be at least 1, not {stages}.")
+        if evidence < 0:
+            raise ValueError(f"evidence must be 0 or more, not {evidence}.")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1), not {dropout}.")
         super().__init__(**kwargs)

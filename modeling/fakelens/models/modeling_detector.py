@@ -33,6 +33,14 @@ class DetectorPreTrainedModel(PreTrainedModel):
     # Maps images of shape `(batch_size, 3, height, width)` to units of shape `(batch_size, num_units)`.
     score: Callable[[torch.Tensor], torch.Tensor]
 
+    def bias_effect(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Say what one more in the last layer's bias adds to each image's unit, of shape `(batch_size,)`: one.
+
+        Args:
+            pixel_values: Normalised images of shape `(batch_size, 3, height, width)`.
+        """
+        return pixel_values.new_ones(len(pixel_values))
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         """Draw weights for rectified layers (He et al. 2015, https://arxiv.org/abs/1502.01852)."""

@@ -8,7 +8,10 @@ are, and where they come from:
   generalise better to other generators (Chai et al. 2020, https://arxiv.org/abs/2008.10588);
 * optionally, fixed second differences of neighbouring pixels beside the colours, as steganalysis and camera forensics
   use them (Fridrich and Kodovsky 2012, https://doi.org/10.1109/TIFS.2012.2190402);
-* a logit for each place, whose mean is the picture's: the map of these is the network's own heat map.
+* a logit for each place, whose mean is the picture's: the map of these is the network's own heat map;
+* a place counts for as much as it has fine detail. What is blank shows no generator's traces, and left to itself a
+  network takes it for a fake, because generators' pictures are smoother than photographs on the whole. So a blank
+  picture scores one half, and is uncertain. Ours.
 
 The arrangement, and training it on content-aligned pairs (`recipes/patch_lens.yaml`), are ours.
 """
@@ -21,6 +24,7 @@ from .configuration_patch_lens import PatchLensConfig
 from .modeling_detector import DetectorPreTrainedModel, num_units
 
 SECOND_DIFFERENCES = ((-1.0, 2.0, -1.0), (2.0, -4.0, 2.0), (-1.0, 2.0, -1.0))
+GREY_LEVELS = 127.5  # in one unit of a normalised picture
 LEFT_OUT = ("conv_head", "bn2", "classifier")  # what timm's EfficientNets have after their stages
 BEYOND = tuple(f"blocks.{number}" for number in range(12))  # more than any of them has
 
@@ -89,7 +93,8 @@ class PatchLensForImageClassification(DetectorPreTrainedModel):
         trunk = Trunk(config.backbone, config.stages)
         with torch.no_grad():
             first = trunk.conv_stem(torch.zeros(1, 3, 32, 32)).shape[1]
-            last = trunk(torch.zeros(1, 3, 32, 32)).shape[1]
+            last, rows = trunk(torch.zeros(1, 3, 32, 32)).shape[1:3]
+        self.side = 32 // rows  # of a place, in pixels
         self.high_pass = HighPass(first) if config.high_pass else None
         # What a file with the whole backbone holds beside the trunk.
         self.left_out = tuple(f"backbone.{name}" for name in (*LEFT_OUT, *BEYOND[config.stages :]))
@@ -102,11 +107,39 @@ class PatchLensForImageClassification(DetectorPreTrainedModel):
     def units(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Map images of shape `(batch_size, 3, height, width)` to units, `(batch_size, num_units, rows, columns)`."""
         added = None if self.high_pass is None else self.high_pass(pixel_values)
-        return self.classifier(self.dropout(self.backbone(pixel_values, added)))
+        units = self.classifier(self.dropout(self.backbone(pixel_values, added)))
+        return units * self.evidence(pixel_values, units.shape[2:]) if self.config.evidence else units
+
+    def evidence(self, pixel_values: torch.Tensor, places: tuple[int, int]) -> torch.Tensor:
+        """Say how much each place counts, by its detail: the root mean square of grey less the mean of its neighbours.
+
+        Args:
+            pixel_values: Normalised images of shape `(batch_size, 3, height, width)`.
+            places: Rows and columns of places.
+
+        Returns:
+            Weights in [0, 1], of shape `(batch_size, 1, rows, columns)`.
+        """
+        grey = pixel_values.mean(dim=1, keepdim=True)
+        detail = grey - F.avg_pool2d(F.pad(grey, (1, 1, 1, 1), mode="reflect"), 3, stride=1)
+        # The root of nothing has no gradient.
+        detail = F.adaptive_avg_pool2d(detail.square(), places).add(1e-10).sqrt()
+        return (detail * (GREY_LEVELS / self.config.evidence)).clamp(max=1)
 
     def score(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Map images of shape `(batch_size, 3, height, width)` to units of shape `(batch_size, num_units)`."""
         return self.units(pixel_values).mean(dim=(2, 3))
+
+    def bias_effect(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Say what one more in the last layer's bias adds to each image's unit: how much its places count on average.
+
+        Args:
+            pixel_values: Normalised images of shape `(batch_size, 3, height, width)`.
+        """
+        if not self.config.evidence:
+            return super().bias_effect(pixel_values)
+        rows, columns = (-(-side // self.side) for side in pixel_values.shape[2:])
+        return self.evidence(pixel_values, (rows, columns)).mean(dim=(1, 2, 3))
 
     def patch_logits(self, pixel_values: torch.Tensor) -> torch.Tensor:
         r"""Score every place of a batch of images.
@@ -116,7 +149,8 @@ class PatchLensForImageClassification(DetectorPreTrainedModel):
 
         Returns:
             `torch.Tensor` of shape `(batch_size, rows, columns)`: logit(fake) - logit(real) of each place, divided by
-            the temperature; a place is 16 pixels a side where all five stages are kept.
+            the temperature, and nearer to 0 where there is little detail; a place is 16 pixels a side where all five
+            stages are kept.
         """
         units = self.units(pixel_values) / self.config.logit_temperature
         return units[:, 0] if units.shape[1] == 1 else units[:, 1:].logsumexp(dim=1) - units[:, 0]

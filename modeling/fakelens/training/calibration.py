@@ -21,7 +21,7 @@ from fakelens.errors import UserError
 from fakelens.metrics import detection_metrics, reliability
 from fakelens.training.data import TrainingData
 from fakelens.training.examples import Prepare
-from fakelens.training.platt import apply_bias, fit_platt, shifted
+from fakelens.training.platt import apply_bias, bias_effect, fit_platt, shifted
 from fakelens.training.temperature import (
     BOUNDS,
     apply_temperature,
@@ -43,11 +43,13 @@ class Scored:
         probabilities: Of the detector's classes, of shape `(count, classes)`, "real" first.
         labels: 0 real, 1 fake, of shape `(count,)`.
         pictures: The first few of them.
+        effect: How much of a bias each one's log-odds feel, of shape `(count,)`; 1 for all.
     """
 
     probabilities: np.ndarray
     labels: np.ndarray
     pictures: list[Image.Image]
+    effect: np.ndarray | float = 1.0
 
 
 def calibrate(detector: Detector, data: TrainingData, rule: str, method: str = "temperature") -> dict[str, Any]:
@@ -170,16 +172,18 @@ def judge(detector: Detector, images: Iterable[tuple[Image.Image, int]]) -> Scor
     Raises:
         UserError: If there are none.
     """
-    waiting, probabilities, labels = iter(images), [], []
+    waiting, probabilities, labels, effects = iter(images), [], [], []
     first: list[Image.Image] = []
     while batch := list(islice(waiting, BATCH_SIZE)):
         pictures = [picture for picture, _ in batch]
         first = first or pictures
-        probabilities.append(detector.probabilities(pictures))
+        inputs = detector.process(pictures)
+        probabilities.append(detector.judge(inputs))
+        effects.append(bias_effect(detector, inputs))
         labels += [label for _, label in batch]
     if not labels:
         raise UserError("There is no image that can be read to calibrate on. Check the data and the split's name.")
-    return Scored(np.concatenate(probabilities), np.array(labels), first)
+    return Scored(np.concatenate(probabilities), np.array(labels), first, np.concatenate(effects))
 
 
 def score_validation(detector: Detector, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
@@ -219,12 +223,12 @@ def _apply_platt(detector: Detector, judged: Scored) -> tuple[list[str], np.ndar
             at_temperature(judged.probabilities, factor),
             0.0,
         )
-    temperature, bias = fit_platt(judged.probabilities, labels, current)
+    temperature, bias = fit_platt(judged.probabilities, labels, current, judged.effect)
     if not apply_temperature(detector, temperature / current, judged.pictures):
         return ["nothing applied: this network has no place for a temperature"], judged.probabilities, 0.0
     probabilities = at_temperature(judged.probabilities, temperature / current)
     if apply_bias(detector, bias, judged.pictures):
-        return [], shifted(probabilities, bias), bias
+        return [], shifted(probabilities, bias * judged.effect), bias
     # A temperature fitted beside a bias is not the best one without it.
     now = Scored(probabilities, labels, judged.pictures)
     notes, factor = _apply(detector, now)

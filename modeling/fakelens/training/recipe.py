@@ -116,6 +116,12 @@ class DataArguments:
     degradations: list[dict[str, Any]] = field(
         default_factory=list, metadata={"help": "Degradations of training images, in order, after augmentation."}
     )
+    cutmix: float = field(
+        default=0.0,
+        metadata={
+            "help": "Share of training images that get a rectangle of another one, and labels to match; 0 for none."
+        },
+    )
     train_crop: int | None = field(
         default=None,
         metadata={
@@ -270,6 +276,8 @@ def _check_values(model: ModelArguments, data: DataArguments) -> None:
         raise UserError(f"only_generators names {out[0]}, which protocol or exclude_generators leaves out.")
     if data.train_crop is not None and data.train_crop < 1:
         raise UserError(f"train_crop is {data.train_crop}; it is a side in pixels, at least 1.")
+    if not 0 <= data.cutmix <= 1:
+        raise UserError(f"cutmix is {data.cutmix}; it is a share from 0 to 1.")
     if data.shuffle_buffer < 1 or data.max_validation_rows < 1:
         raise UserError("shuffle_buffer and max_validation_rows must be at least 1.")
     model.decision_threshold = str(model.decision_threshold)

@@ -1,4 +1,4 @@
-"""The Trainer of one phase: transformers' own, with attacks on training batches, and stops that lose nothing."""
+"""The Trainer of one phase: transformers' own, with attacks on batches, CutMix, and stops that lose nothing."""
 
 import copy
 import logging
@@ -17,6 +17,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput
 from fakelens.data.reading import StreamError
 from fakelens.errors import UserError
 from fakelens.training.attacks import AdversarialMix, Normalisation
+from fakelens.training.cutmix import CutMix, soft_loss
 from fakelens.training.freezing import hold_frozen_statistics
 from fakelens.training.progress import Progress, checkpoints, is_whole, load_progress
 from fakelens.training.stream import TrainingStream
@@ -29,16 +30,18 @@ class DetectorTrainer(Trainer):
 
     Args:
         adversarial: What share of the training data is attacked, and how; None for none.
+        cutmix: How training images are mixed, after the attack; None for not at all.
         **kwargs: transformers' Trainer's own.
     """
 
-    def __init__(self, adversarial: AdversarialMix | None = None, **kwargs: Any):
+    def __init__(self, adversarial: AdversarialMix | None = None, cutmix: CutMix | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         # MobileNetV2 takes any keyword, which transformers reads as "divides its loss by the number of images in all
         # processes and accumulated batches itself". It does not: its gradients would grow with the number of both.
         self.model_accepts_loss_kwargs = False
         self.adversarial = adversarial
-        self._attacked_step, self._batch_of_step = -1, 0
+        self.cutmix = cutmix
+        self._drawn_step, self._batch_of_step = -1, 0
         self.normalisation = Normalisation.of(self.processing_class) if adversarial else None
         self._workers = max(1, self.args.dataloader_num_workers)
         self._progress = Progress(self.args.world_size, self._workers)
@@ -116,12 +119,16 @@ class DetectorTrainer(Trainer):
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
-        """Attack the batch if the phase says so, then take transformers' step; a loss that is no number stops."""
+        """Attack and mix the batch if told to, then take transformers' step; a loss that is no number stops."""
         inputs = self._prepare_inputs(inputs)
+        generator = torch.Generator().manual_seed(self._batch_seed())
         if self.adversarial is not None and self.normalisation is not None:
-            generator = torch.Generator().manual_seed(self._attack_seed())
             inputs["pixel_values"] = self.adversarial.apply(
                 self.model, inputs["pixel_values"], inputs["labels"], self.normalisation, generator
+            )
+        if self.cutmix is not None:
+            inputs["pixel_values"], inputs["targets"] = self.cutmix.apply(
+                inputs["pixel_values"], inputs.pop("labels"), self.model.config.num_labels, generator
             )
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not torch.isfinite(loss):
@@ -142,14 +149,14 @@ class DetectorTrainer(Trainer):
             multiprocessing_context=self.args.dataloader_multiprocessing_context,
         )
 
-    def _attack_seed(self) -> int:
-        """Return a seed for this batch alone: a resumed run attacks the batches that the first would have.
+    def _batch_seed(self) -> int:
+        """Return a seed for this batch alone: a resumed run attacks and mixes batches as the first would have.
 
         Batches of one accumulated step, and ranks, draw apart.
         """
         step = self.state.global_step
-        self._batch_of_step = self._batch_of_step + 1 if step == self._attacked_step else 0
-        self._attacked_step = step
+        self._batch_of_step = self._batch_of_step + 1 if step == self._drawn_step else 0
+        self._drawn_step = step
         batch = f"{self.args.seed}/{step}/{self._batch_of_step}/{self.args.process_index}"
         return zlib.crc32(batch.encode())
 
@@ -167,7 +174,10 @@ class DetectorTrainer(Trainer):
         )
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Compute the loss as transformers does, with frozen normalisations held still."""
+        """Compute the loss as transformers does, with frozen normalisations held still; of mixed images by share."""
         if model.training:
             hold_frozen_statistics(model)
+        if "targets" in inputs:
+            outputs = model(pixel_values=inputs["pixel_values"])
+            return soft_loss(outputs.logits, inputs["targets"], self.args.label_smoothing_factor)
         return super().compute_loss(model, inputs, *args, **kwargs)

@@ -17,6 +17,7 @@ from fakelens.data.skips import SkipLog
 from fakelens.data.steps import InTurn
 from fakelens.errors import UserError
 from fakelens.metrics import compute_metrics
+from fakelens.training.cutmix import CutMix
 from fakelens.training.data import TrainingData
 from fakelens.training.examples import Prepare
 from fakelens.training.freezing import set_trainable
@@ -66,6 +67,7 @@ def walk_phases(recipe: Recipe, out: Path, data: TrainingData, skips: SkipLog) -
             callbacks.append(EarlyStoppingCallback(phase.early_stopping))
         trainer = DetectorTrainer(
             adversarial=phase.adversarial,
+            cutmix=CutMix(recipe.data.cutmix) if recipe.data.cutmix else None,
             model=model,
             args=arguments,
             train_dataset=data.training_stream(

@@ -1,0 +1,72 @@
+"""CutMix: training images with a rectangle of another one, and labels that say how much of each they show.
+
+Yun et al. 2019, https://arxiv.org/abs/1905.04899, per image: each draws its own partner and its own rectangle. A
+detector that scores places learns from it where a picture is fake, and what a picture shows tells it less.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+LEAST, MOST = 1 / 4, 3 / 4  # of each side
+
+
+@dataclass(frozen=True)
+class CutMix:
+    """How images of a batch are mixed.
+
+    Attributes:
+        share: Of the images, in [0, 1], how many get a rectangle of another one.
+    """
+
+    share: float
+
+    def apply(
+        self, pixel_values: torch.Tensor, labels: torch.Tensor, classes: int, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mix a batch.
+
+        Args:
+            pixel_values: Of shape `(batch_size, ..., height, width)`, sides of 2 pixels or more; not changed.
+            labels: Class indices, of shape `(batch_size,)`.
+            classes: Number of classes.
+            generator: Of the draws, on the processor.
+
+        Returns:
+            The mixed images, and how much of each class they show: of shape `(batch_size, classes)`, rows adding up
+            to 1.
+        """
+        count, (height, width) = len(labels), pixel_values.shape[-2:]
+        partners = torch.randperm(count, generator=generator).tolist()
+        chosen = (torch.rand(count, generator=generator) < self.share).tolist()
+        drawn = torch.rand(count, 4, generator=generator).tolist()
+        own = F.one_hot(labels, classes).float()
+        mixed, targets = pixel_values.clone(), own.clone()
+        for at, partner in enumerate(partners):
+            if not chosen[at]:
+                continue
+            tall, wide, down, right = drawn[at]
+            rows, columns = _side(height, tall), _side(width, wide)
+            top, left = int(down * (height - rows + 1)), int(right * (width - columns + 1))
+            window = (..., slice(top, top + rows), slice(left, left + columns))
+            mixed[at][window] = pixel_values[partner][window]
+            part = rows * columns / (height * width)
+            targets[at] = (1 - part) * own[at] + part * own[partner]
+        return mixed, targets
+
+
+def soft_loss(logits: torch.Tensor, targets: torch.Tensor, label_smoothing: float = 0.0) -> torch.Tensor:
+    """Return the mean cross-entropy against shares of classes.
+
+    Args:
+        logits: Of shape `(batch_size, classes)`.
+        targets: As `CutMix.apply` returns them.
+        label_smoothing: Share of each target that goes to all classes alike, in [0, 1).
+    """
+    return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
+
+
+def _side(whole: int, draw: float) -> int:
+    """Return a rectangle's side for a draw from 0 to below 1."""
+    return max(1, round(whole * (LEAST + draw * (MOST - LEAST))))
