@@ -9,8 +9,10 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from huggingface_hub import ModelCard
+from PIL import Image
 
 import fakelens
 from fakelens import load_detector
@@ -62,6 +64,15 @@ def test_its_card_states_licence_and_calibrated_rates():
     assert {f"{float(rate):g}": value for rate, value in said} == {
         f"{100 * float(rate):g}": f"{value:.4g}" for rate, value in thresholds.items()
     }
+
+
+def test_of_what_shows_nothing_it_is_uncertain():
+    """Lens caps, blown-out frames, clear skies: no detail, no evidence."""
+    sky = np.broadcast_to(np.linspace((90, 140, 210), (150, 190, 235), 256)[:, None], (256, 256, 3)).astype(np.uint8)
+    plain = [np.full((256, 256, 3), level, np.uint8) for level in (0, 128, 255)]
+    verdicts = load_detector()([Image.fromarray(pixels) for pixels in (sky, *plain)])
+    assert [verdict.verdict for verdict in verdicts] == ["uncertain"] * 4
+    assert all(verdict.score == pytest.approx(0.5, abs=0.05) for verdict in verdicts)
 
 
 def test_it_is_the_default_and_the_command_judges_with_it_without_a_network(elsewhere):
