@@ -16,8 +16,8 @@ class PatchLensConfig(DetectorConfig):
         high_pass (`bool`, *optional*, defaults to `False`): Give the trunk's first layer the image's fixed second
             differences beside its colours.
         evidence (`float`, *optional*, defaults to 4.0): Fine detail, in grey levels of 255 where pictures are
-            normalised to [-1, 1], from which on a place counts in full; with less it counts for as much less. 0 counts
-            all alike.
+            normalised to [-1, 1], from which on a place counts in full; with less it counts for as much less. In
+            training, and with 0, all count alike.
         dropout (`float`, *optional*, defaults to 0.2): Dropout rate on the features of each place, in [0, 1).
         **kwargs: Passed to [`DetectorConfig`]: labels, `logit_temperature`, `decision_threshold`.
 

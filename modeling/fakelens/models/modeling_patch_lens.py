@@ -9,9 +9,9 @@ are, and where they come from:
 * optionally, fixed second differences of neighbouring pixels beside the colours, as steganalysis and camera forensics
   use them (Fridrich and Kodovsky 2012, https://doi.org/10.1109/TIFS.2012.2190402);
 * a logit for each place, whose mean is the picture's: the map of these is the network's own heat map;
-* a place counts for as much as it has fine detail. What is blank shows no generator's traces, and left to itself a
-  network takes it for a fake, because generators' pictures are smoother than photographs on the whole. So a blank
-  picture scores one half, and is uncertain. Ours.
+* in judging, a place counts for as much as it has fine detail. What is blank shows no generator's traces, and left to
+  itself a network takes it for a fake, because generators' pictures are smoother than photographs on the whole. So a
+  blank picture scores one half, and is uncertain. Ours.
 
 The arrangement, and training it on content-aligned pairs (`recipes/patch_lens.yaml`), are ours.
 """
@@ -108,7 +108,9 @@ class PatchLensForImageClassification(DetectorPreTrainedModel):
         """Map images of shape `(batch_size, 3, height, width)` to units, `(batch_size, num_units, rows, columns)`."""
         added = None if self.high_pass is None else self.high_pass(pixel_values)
         units = self.classifier(self.dropout(self.backbone(pixel_values, added)))
-        return units * self.evidence(pixel_values, units.shape[2:]) if self.config.evidence else units
+        if self.training or not self.config.evidence:
+            return units  # every place is learnt from
+        return units * self.evidence(pixel_values, units.shape[2:])
 
     def evidence(self, pixel_values: torch.Tensor, places: tuple[int, int]) -> torch.Tensor:
         """Say how much each place counts, by its detail: the root mean square of grey less the mean of its neighbours.
