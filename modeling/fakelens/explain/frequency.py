@@ -9,7 +9,7 @@ are fixed, so that two pictures can be compared. None of this enters a score.
 import matplotlib
 import numpy as np
 from PIL import Image
-from scipy.fft import fft2
+from scipy.fft import fft2, rfft2
 from scipy.ndimage import median_filter
 
 WINDOW = 1024  # pixels a side, from the centre, at native resolution: resizing would change what is to be seen
@@ -74,10 +74,16 @@ def axis_profiles(image: Image.Image, bins: int = 40) -> np.ndarray:
     Returns:
         As `radial_profile`, of shape `(2, bins)`: along the rows, then along the columns.
     """
-    power = power_spectrum(image)
-    rows, columns = (2 * np.abs(np.fft.fftfreq(side)) for side in power.shape)
+    grey, energy = _windowed(image)
+    height, width = grey.shape
+    rows, columns = (2 * np.abs(np.fft.fftfreq(side)) for side in grey.shape)
+    # A real picture's spectrum is the same at opposite frequencies: half of it is enough.
+    power = np.abs(rfft2(grey)) ** 2 / energy
+    opposite = -np.arange(height) % height
     # Only where the other axis varies slowly: most of a picture's power lies there.
-    along, down = power[rows < 0.25].mean(axis=0), power[:, columns < 0.25].mean(axis=1)
+    along = power[rows < 0.25].mean(axis=0)[np.minimum(np.arange(width), width - np.arange(width))]
+    slow = power[:, columns[: power.shape[1]] < 0.25]
+    down = (slow.sum(axis=1) + slow[opposite, 1:].sum(axis=1)) / (2 * slow.shape[1] - 1)
     return np.stack([_averaged(columns, along, bins), _averaged(rows, down, bins)])
 
 
@@ -91,10 +97,8 @@ def power_spectrum(image: Image.Image) -> np.ndarray:
         Squared grey levels, frequency zero first, of the shape of what was seen. White noise has its variance
         everywhere, whatever the size.
     """
-    grey = np.asarray(_centre(image).convert("L"), dtype=np.float32)
-    window = np.outer(*(np.hanning(side + 2)[1:-1] for side in grey.shape)).astype(np.float32)
-    weighted = (grey - np.average(grey, weights=window)) * window
-    return np.abs(fft2(weighted)) ** 2 / (window**2).sum()
+    grey, energy = _windowed(image)
+    return np.abs(fft2(grey)) ** 2 / energy
 
 
 def what_to_look_for() -> dict[str, str]:
@@ -117,6 +121,13 @@ def what_to_look_for() -> dict[str, str]:
             "much as any generator does: compare it only with pictures that have been through the same."
         ),
     }
+
+
+def _windowed(image: Image.Image) -> tuple[np.ndarray, float]:
+    """Return the centre's luminance, of mean zero, under a Hann window, and the window's energy."""
+    grey = np.asarray(_centre(image).convert("L"), dtype=np.float32)
+    window = np.outer(*(np.hanning(side + 2)[1:-1] for side in grey.shape)).astype(np.float32)
+    return (grey - np.average(grey, weights=window)) * window, float((window**2).sum())
 
 
 def _centre(image: Image.Image) -> Image.Image:
