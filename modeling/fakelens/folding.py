@@ -46,7 +46,7 @@ class FoldedNetwork:
                         return found
                     self._copy = None
                     return expected
-            network = self._copy or self.model
+            network = self.model if self._copy is None else self._copy
         return network(**batch)
 
 
