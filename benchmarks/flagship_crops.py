@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.optimize import linear_sum_assignment
 
 from fakelens.data.degradations import Degradations
+from fakelens.training.cutmix import rectangle
 
 CROP = 64  # pixels
 WIDE = 600  # pixels; the widest real photographs of the training split, but for a few
@@ -107,13 +108,12 @@ class Batches:
             return [crop for i in best for crop in (drawn[0][rows[i]], drawn[1][columns[i]])]
         return [crop for i in range(count) for crop in (drawn[0][i], drawn[1][i])]
 
-    def rectangle(self, into: Any, other: Any) -> tuple[Any, float]:
+    def leave(self, into: Any, other: Any) -> tuple[Any, float]:
         """Leave a rectangle of one crop in another one; return that, and the rectangle's share of it."""
-        height, width = (int(side) for side in self.rng.integers(CROP // 4, 3 * CROP // 4, size=2))
-        top, left = int(self.rng.integers(CROP - height + 1)), int(self.rng.integers(CROP - width + 1))
+        rows, columns, share = rectangle(CROP, CROP, self.rng.random(4).tolist())
         mixed = into.copy()
-        mixed[top : top + height, left : left + width] = other[top : top + height, left : left + width]
-        return mixed, height * width / CROP**2
+        mixed[rows, columns] = other[rows, columns]
+        return mixed, share
 
     def mix(self, crops: list[Any], pairs: int) -> tuple[Any, Any]:
         """Mix crops, real and fake in turns, as the idea says.
@@ -128,12 +128,12 @@ class Batches:
         found, labels = list(crops), [float(number % 2) for number in range(len(crops))]
         for number in range(1, 2 * pairs, 2):
             if self.rng.random() < self.idea.mixed:
-                found[number], share = self.rectangle(crops[number], crops[number - 1])
+                found[number], share = self.leave(crops[number], crops[number - 1])
                 labels[number] = 1 - share
         partners = self.rng.permutation(len(crops)) if self.idea.crossed else []
         for number, partner in enumerate(partners):
             if self.rng.random() < self.idea.crossed:
-                found[number], share = self.rectangle(crops[number], crops[partner])
+                found[number], share = self.leave(crops[number], crops[partner])
                 labels[number] = (1 - share) * (number % 2) + share * (partner % 2)
         return np.stack(found), np.array(labels, dtype=np.float32)
 

@@ -54,9 +54,9 @@ def robustness_table(
         `clean`, the metrics of `detection_metrics`; `steps`, a list with for each step `protocol`, `family` (such as
         "jpeg"), `parameter` and `strength` (such as "quality" and 90; None where there is no one number), these
         metrics, `auroc_drop` (clean AUROC less this one), its 95 % `auroc_drop_interval` (DeLong's, on the very same
-        images; None where undefined) and what `verdict_changes` returns; `verdict_stability`, 1
-        less the mean of `flipped` over the steps; `unstable_images`, the share whose verdict changes in at least one
-        step; `skipped`, rows that could not be decoded, by reason.
+        images; None where undefined) and what `verdict_changes` returns; `verdict_stability`, 1 less the mean of
+        `flipped` over the steps; `unstable_images`, the share whose verdict changes in at least one step; `skipped`,
+        rows that could not be decoded, by reason.
 
     Raises:
         UserError: If a step or the number of images will not do, no image can be decoded, or a score is not a number.

@@ -4,6 +4,7 @@ Yun et al. 2019, https://arxiv.org/abs/1905.04899, per image: each draws its own
 detector that scores places learns from it where a picture is fake, and what a picture shows tells it less.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,12 +47,8 @@ class CutMix:
         for at, partner in enumerate(partners):
             if not chosen[at]:
                 continue
-            tall, wide, down, right = drawn[at]
-            rows, columns = _side(height, tall), _side(width, wide)
-            top, left = int(down * (height - rows + 1)), int(right * (width - columns + 1))
-            window = (..., slice(top, top + rows), slice(left, left + columns))
-            mixed[at][window] = pixel_values[partner][window]
-            part = rows * columns / (height * width)
+            rows, columns, part = rectangle(height, width, drawn[at])
+            mixed[at][..., rows, columns] = pixel_values[partner][..., rows, columns]
             targets[at] = (1 - part) * own[at] + part * own[partner]
         return mixed, targets
 
@@ -65,6 +62,20 @@ def soft_loss(logits: torch.Tensor, targets: torch.Tensor, label_smoothing: floa
         label_smoothing: Share of each target that goes to all classes alike, in [0, 1).
     """
     return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
+
+
+def rectangle(height: int, width: int, draws: Sequence[float]) -> tuple[slice, slice, float]:
+    """Return the rows and the columns of a rectangle within an image, and its share of it.
+
+    Args:
+        height: The image's, in pixels, at least 2.
+        width: Likewise.
+        draws: Four numbers from 0 to below 1, for the rectangle's height, width, top and left.
+    """
+    tall, wide, down, right = draws
+    rows, columns = _side(height, tall), _side(width, wide)
+    top, left = int(down * (height - rows + 1)), int(right * (width - columns + 1))
+    return slice(top, top + rows), slice(left, left + columns), rows * columns / (height * width)
 
 
 def _side(whole: int, draw: float) -> int:
