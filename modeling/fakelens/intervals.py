@@ -97,6 +97,15 @@ def interval(values: np.ndarray | None, around: float | None = None) -> Interval
     return [min(max(0.0, 2 * around - high), around), max(2 * around - low, around)]
 
 
+def behind(ends: Sequence[float] | None) -> str:
+    """Write an interval as it stands behind its number in tables and sentences.
+
+    Args:
+        ends: Low and high end; None where there is no interval, of which nothing is written.
+    """
+    return "" if ends is None else f" ({ends[0]:.3f} to {ends[1]:.3f})"
+
+
 def _draw(rng: np.random.Generator, resamples: int, count: int) -> np.ndarray:
     """Return how often each of `count` images is drawn in `count` draws, of shape `(resamples, count)`."""
     if not count:

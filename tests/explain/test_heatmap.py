@@ -81,7 +81,7 @@ def patterned(number, half, side=64):
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
-def trained(name, options):
+def trained(name, options, steps, rate):
     """A detector that was taught in seconds to call the pattern fake."""
     torch.manual_seed(0)
     model, processor = build_detector(name, **options), build_processor(name, 64)
@@ -90,8 +90,9 @@ def trained(name, options):
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 0.3  # the default's mean would lag behind so short a training
-    optimizer = torch.optim.AdamW(model.train().parameters(), lr=3e-3)
-    for _ in range(40):
+    optimizer = torch.optim.AdamW(model.train().parameters(), lr=rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
+    for _ in range(steps):
         chosen = torch.randperm(64)[:12]
         # Smoothed, so that the maps do not saturate.
         loss = nn.functional.cross_entropy(
@@ -100,6 +101,7 @@ def trained(name, options):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        schedule.step()
     # Twice the side: more places in the map.
     return Detector(model, build_processor(name, 128), name, "cpu")
 
@@ -113,33 +115,33 @@ def contrast(detector):
     return np.mean(found)
 
 
+SLOW = pytest.mark.slow
+
+
 @pytest.mark.parametrize(
-    ("name", "options"),
+    ("name", "options", "steps", "rate"),
     [
-        ("custom_cnn", {"hidden_sizes": [8, 16, 16], "classifier_size": 16}),
-        ("resnet_se", {"width_multiplier": 0.125, "blocks_per_stage": 1}),
-        ("timm/test_efficientnet", {}),
-        ("efficientnet_b0_mlp", {"backbone": "test_efficientnet"}),
+        ("custom_cnn", {"hidden_sizes": [8, 16, 16], "classifier_size": 16}, 40, 3e-3),
+        ("resnet_se", {"width_multiplier": 0.125, "blocks_per_stage": 1}, 40, 3e-3),
+        ("timm/test_efficientnet", {}, 40, 3e-3),
+        ("efficientnet_b0_mlp", {"backbone": "test_efficientnet"}, 40, 3e-3),
+        pytest.param("timm/test_convnext", {}, 120, 1e-2, marks=SLOW),
+        pytest.param("mobilenet_v2", {"depth_multiplier": 0.25, "finegrained_output": False}, 80, 3e-3, marks=SLOW),
+        pytest.param("patch_lens", {}, 40, 3e-3, marks=SLOW),
     ],
 )
-def test_the_map_of_what_was_learnt_is_destroyed_with_the_weights(name, options):
+def test_the_map_of_what_was_learnt_is_destroyed_with_the_weights(name, options, steps, rate):
     """The sanity check of Adebayo et al. (2018), https://arxiv.org/abs/1810.03292; each layer's weights shuffled."""
-    detector = trained(name, options)
+    detector = trained(name, options, steps, rate)
     learnt = contrast(detector)
-    assert learnt > 0.3
-    with torch.no_grad():
-        for parameter in detector.model.parameters():
-            parameter.copy_(parameter.flatten()[torch.randperm(parameter.numel())].view_as(parameter))
-    assert abs(contrast(detector)) < learnt / 3
-
-
-@pytest.mark.parametrize("name", ["mobilenet_v2", "timm/test_convnext"])
-def test_other_weights_give_another_map(name):
-    maps = []
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        maps.append(heat_map(Detector(awake(build_detector(name)), build_processor(name, 64)), picture(60, 50)))
-    assert np.abs(maps[0] - maps[1]).max() > 0.1
+    assert learnt > 0.15
+    destroyed = []
+    for _ in range(4):  # a network that was taught nothing may like or dislike the pattern too, either as often
+        with torch.no_grad():
+            for parameter in detector.model.parameters():
+                parameter.copy_(parameter.flatten()[torch.randperm(parameter.numel())].view_as(parameter))
+        destroyed.append(contrast(detector))
+    assert abs(np.mean(destroyed)) < learnt / 3
 
 
 class OwnScores(CustomCNNForImageClassification):

@@ -17,6 +17,7 @@ from scipy.stats import binomtest
 from fakelens.data.labels import FAKE, REAL
 from fakelens.evaluation.plots import PANEL, STYLE, line, save
 from fakelens.evaluation.predict import Predictions
+from fakelens.intervals import behind
 from fakelens.metrics import check_scores
 
 ALARMS = ("model", "view", "source", "reals", "called fake", "share (95 %)")
@@ -174,7 +175,7 @@ def alarms_rows(found: Iterable[tuple[str, str, Mapping[str, Any]]]) -> list[tup
     return [
         (
             *(model, view, source, one["real"], one["alarms"]),
-            "{:.3f} ({:.3f} to {:.3f})".format(one["false_positive_rate"], *one["interval"]),
+            f"{one['false_positive_rate']:.3f}{behind(one['interval'])}",
         )
         for model, view, covered in found
         for source, one in covered["sources"].items()

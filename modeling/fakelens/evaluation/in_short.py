@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from fakelens.intervals import behind
+
 
 def in_short(report: dict[str, Any]) -> list[str]:
     """Return a paragraph for every model and split.
@@ -32,8 +34,7 @@ def _paragraph(model: dict[str, Any], split: str, report: dict[str, Any]) -> str
 def _ranked(overall: dict[str, Any]) -> str:
     if overall["auroc"] is None:
         return "undefined"
-    ends = overall["intervals"]["auroc"]
-    return f"{overall['auroc']:.3f}" + (f" ({ends[0]:.3f} to {ends[1]:.3f})" if ends else "")
+    return f"{overall['auroc']:.3f}{behind(overall['intervals']['auroc'])}"
 
 
 def _where_weakest(result: dict[str, Any]) -> str:

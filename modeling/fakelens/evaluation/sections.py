@@ -9,6 +9,7 @@ from fakelens.evaluation.comparison import comparison_rows
 from fakelens.evaluation.coverage import ALARMS, alarms_rows, coverage_table
 from fakelens.evaluation.robustness_tables import scenario_rows, stability_rows, step_rows
 from fakelens.evaluation.summary import shortcut_gap
+from fakelens.intervals import behind
 
 OVERALL = {
     "auroc": "AUROC",
@@ -157,9 +158,7 @@ def _calibration_table(split: str, models: list[dict[str, Any]]) -> str:
 
 def _with_interval(value: float | None, interval: Sequence[float] | None) -> str | None:
     """Return a number with its interval behind it; None if there is no number."""
-    if value is None:
-        return None
-    return f"{value:.3f}" if interval is None else f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
+    return None if value is None else f"{value:.3f}{behind(interval)}"
 
 
 def _attack_table(attacked: list[tuple[str, dict[str, list[dict[str, Any]]]]]) -> str:

@@ -5,7 +5,7 @@ said to be not recorded, or not evaluated.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from fakelens.hub.examples import widget
 from fakelens.hub.origin import OPENFAKE, Origin, origin_of, without_paths
 from fakelens.hub.report import METRICS, Report
 from fakelens.hub.results import HUB_METRICS, eval_results
+from fakelens.intervals import behind
 
 TEMPLATE = Path(__file__).parents[3] / "model_cards" / "TEMPLATE.md"  # of the checkout that this runs in
 MODELS = Path(__file__).parents[1] / "models"  # what travels to the Hub
@@ -64,7 +65,7 @@ def render_card(
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    filters: dict[str, Callable[[Any], str]] = {"number": _number, "cell": _cell, "interval": _interval}
+    filters: dict[str, Callable[[Any], str]] = {"number": _number, "cell": _cell, "interval": behind}
     environment.filters |= filters
     run = without_paths(checkpoint.run)
     origin = training_origin(checkpoint.run)
@@ -190,11 +191,6 @@ def _number(value: float | None) -> str:
     if value is None:
         return "undefined"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
-
-
-def _interval(ends: Sequence[float] | None) -> str:
-    """Write a 95 % interval to stand behind its number, "" for None."""
-    return "" if ends is None else f" ({ends[0]:.3f} to {ends[1]:.3f})"
 
 
 def _cell(value: Any) -> str:
