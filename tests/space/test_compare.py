@@ -117,6 +117,5 @@ def test_another_model_judges_the_same_image_again(app, visit, tmp_path):
         "first => { const meter = document.querySelector('#verdict [role=meter]');"
         " return meter && meter.getAttribute('aria-valuetext') !== first }",
         arg=first,
-        timeout=30_000,
     )
     assert not app.uploaded()
