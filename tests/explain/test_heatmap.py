@@ -119,29 +119,41 @@ SLOW = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "steps", "rate"),
+    ("name", "options", "steps", "rate", "least", "shuffles"),
     [
-        ("custom_cnn", {"hidden_sizes": [8, 16, 16], "classifier_size": 16}, 40, 3e-3),
-        ("resnet_se", {"width_multiplier": 0.125, "blocks_per_stage": 1}, 40, 3e-3),
-        ("timm/test_efficientnet", {}, 40, 3e-3),
-        ("efficientnet_b0_mlp", {"backbone": "test_efficientnet"}, 40, 3e-3),
-        pytest.param("timm/test_convnext", {}, 120, 1e-2, marks=SLOW),
-        pytest.param("mobilenet_v2", {"depth_multiplier": 0.25, "finegrained_output": False}, 80, 3e-3, marks=SLOW),
-        pytest.param("patch_lens", {}, 40, 3e-3, marks=SLOW),
+        ("custom_cnn", {"hidden_sizes": [8, 16, 16], "classifier_size": 16}, 40, 3e-3, 0.3, 1),
+        ("resnet_se", {"width_multiplier": 0.125, "blocks_per_stage": 1}, 40, 3e-3, 0.3, 1),
+        ("timm/test_efficientnet", {}, 40, 3e-3, 0.3, 1),
+        ("efficientnet_b0_mlp", {"backbone": "test_efficientnet"}, 40, 3e-3, 0.3, 1),
+        # Harder to teach in seconds; and untaught, some like or dislike the pattern, either as often.
+        pytest.param("timm/test_convnext", {}, 120, 1e-2, 0.1, 8, marks=SLOW),
+        pytest.param(
+            "mobilenet_v2", {"depth_multiplier": 0.25, "finegrained_output": False}, 80, 3e-3, 0.05, 8, marks=SLOW
+        ),
+        pytest.param("patch_lens", {}, 40, 3e-3, 0.2, 8, marks=SLOW),
     ],
 )
-def test_the_map_of_what_was_learnt_is_destroyed_with_the_weights(name, options, steps, rate):
+def test_the_map_of_what_was_learnt_is_destroyed_with_the_weights(name, options, steps, rate, least, shuffles):
     """The sanity check of Adebayo et al. (2018), https://arxiv.org/abs/1810.03292; each layer's weights shuffled."""
     detector = trained(name, options, steps, rate)
     learnt = contrast(detector)
-    assert learnt > 0.15
+    assert learnt > least
     destroyed = []
-    for _ in range(4):  # a network that was taught nothing may like or dislike the pattern too, either as often
+    for _ in range(shuffles):
         with torch.no_grad():
             for parameter in detector.model.parameters():
                 parameter.copy_(parameter.flatten()[torch.randperm(parameter.numel())].view_as(parameter))
         destroyed.append(contrast(detector))
     assert abs(np.mean(destroyed)) < learnt / 3
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "timm/test_convnext"])
+def test_other_weights_give_another_map(name):
+    maps = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        maps.append(heat_map(Detector(awake(build_detector(name)), build_processor(name, 64)), picture(60, 50)))
+    assert np.abs(maps[0] - maps[1]).max() > 0.1
 
 
 class OwnScores(CustomCNNForImageClassification):

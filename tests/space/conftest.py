@@ -207,7 +207,7 @@ def visit(chromium):
         context = chromium.new_context(**options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(90_000)  # a machine may be busy
+        page.set_default_timeout(60_000)  # a machine may be busy
         page.asked = []
         page.on("request", lambda request: page.asked.append(request.url))
         # From the start: asked for with the key press, now and then the file dialog was faster and went unseen.

@@ -40,7 +40,7 @@ GIVE = """async ([how, content]) => {
 
 def answer(page):
     """Return what the page ends with: the score and the verdict, or the message."""
-    page.locator("#failure:visible, #result:visible").first.wait_for(timeout=60_000)
+    page.locator("#failure:visible, #result:visible").first.wait_for()
     if page.locator("#failure").is_visible():
         return page.inner_text("#failure")
     return float(page.get_attribute("#score", "value")), page.inner_text("#verdict").lower()
@@ -52,7 +52,7 @@ def choose(page, path):
 
 
 def wait_until_ready(page):
-    page.get_by_text("Ready. Choose an image.").wait_for(timeout=60_000)
+    page.get_by_text("Ready. Choose an image.").wait_for()
 
 
 @pytest.mark.parametrize("kind", MODELS)

@@ -85,8 +85,8 @@ def send(page, path):
 def card(page, title):
     """Wait for a card with a title, and for the maps that come after it; return the card."""
     found = page.locator("#verdict .fl-card", has=page.locator("h2", has_text=re.compile(rf"{title}$")))
-    found.wait_for(timeout=60_000)
-    page.wait_for_function("!document.body.innerText.includes('Looking …')", timeout=60_000)
+    found.wait_for()
+    page.wait_for_function("!document.body.innerText.includes('Looking …')")
     return found
 
 
@@ -114,12 +114,12 @@ def test_a_real_and_a_fake_with_all_that_stands_beside_them(app, judge, files, s
         "[role=meter]"
     ).get_attribute("aria-valuetext")
     overlay = page.locator(".fl-map")
-    overlay.wait_for(timeout=60_000)
+    overlay.wait_for()
     page.locator(".fl-slider input").fill("20")
     assert overlay.evaluate("map => getComputedStyle(map).opacity") == "0.2"
     page.screenshot(path=shots / "fake-where.png", full_page=True)
     tab(page, "Frequencies")
-    page.locator("img[alt^=Spectrum]").wait_for(timeout=60_000)
+    page.locator("img[alt^=Spectrum]").wait_for()
     assert page.locator("img[alt^='Noise residual']").is_visible()
     page.screenshot(path=shots / "fake-frequencies.png", full_page=True)
     tab(page, "Where it says it comes from")
@@ -133,7 +133,7 @@ def test_a_real_and_a_fake_with_all_that_stands_beside_them(app, judge, files, s
     # Another rate is asked of the same image, which the browser sends again.
     page.get_by_label("May be called").click()
     page.get_by_role("option", name="20 %").click()
-    page.get_by_text("false-positive rate of 20 %").wait_for(timeout=60_000)
+    page.get_by_text("false-positive rate of 20 %").wait_for()
     # Nothing came from elsewhere, and nothing of what was sent is left.
     assert all(url.startswith((app.url, "data:", "blob:")) for url in page.asked)
 
@@ -146,7 +146,7 @@ def test_an_error_stands_in_the_page_and_the_next_image_works(judge, files, shot
     page.screenshot(path=shots / "error.png", full_page=True)
     page.get_by_label("Or an image's address").fill("http://127.0.0.1/secret.png")
     page.get_by_role("button", name="Judge it").click()
-    page.get_by_text("address refused").wait_for(timeout=60_000)
+    page.get_by_text("address refused").wait_for()
     send(page, files["real"])
     card(page, "Real")
 
@@ -173,10 +173,10 @@ def test_every_other_door(judge, files, shots):
     )
     card(page, "Real")
     page.get_by_role("button", name="A page of text").click()
-    page.get_by_text("document, a drawing, a screenshot").first.wait_for(timeout=60_000)
+    page.get_by_text("document, a drawing, a screenshot").first.wait_for()
     page.screenshot(path=shots / "example.png", full_page=True)
     # By keyboard: the zone can be reached, and opens the system's dialog.
-    page.wait_for_function("!document.body.innerText.includes('Looking …')", timeout=60_000)
+    page.wait_for_function("!document.body.innerText.includes('Looking …')")
     with page.expect_file_chooser() as chooser:
         page.locator("#picture button[aria-dropeffect]").press("Enter")
     chooser.value.set_files(files["fake"])
@@ -184,15 +184,15 @@ def test_every_other_door(judge, files, shots):
     page.get_by_label("Capture from camera").click()
     page.get_by_text("Click to Access Webcam").click()
     # The picture itself is not taken here: a headless browser's made-up camera takes minutes for it on a busy machine.
-    page.get_by_label("capture photo").wait_for(timeout=60_000)
-    page.locator("#picture video").wait_for(state="attached", timeout=60_000)
+    page.get_by_label("capture photo").wait_for()
+    page.locator("#picture video").wait_for(state="attached")
 
 
 def test_a_phone_in_the_dark_scrolls_down_alone(judge, files, shots):
     page = judge(**PHONE, color_scheme="dark", reduced_motion="reduce")
     send(page, files["fake"])
     card(page, "Fake")
-    page.locator(".fl-map").wait_for(timeout=60_000)
+    page.locator(".fl-map").wait_for()
     page.screenshot(path=shots / "phone-judge.png", full_page=True)
     assert page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor") != "rgb(255, 255, 255)"
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
