@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fakelens.script import parse, script
+from fakelens.cli.script import parse, script
 
 
 @dataclass
@@ -51,7 +51,7 @@ def write_images(folder: Path, count: int) -> list[str]:
 
 def build_model(architecture: str, folder: Path) -> str:
     """Save a network with random weights, and return its folder."""
-    from fakelens.zoo import build_detector, build_processor
+    from fakelens.zoo.registry import build_detector, build_processor
 
     build_detector(architecture).save_pretrained(folder)
     build_processor(architecture).save_pretrained(folder)
@@ -69,12 +69,12 @@ def main(args: BenchmarkArguments) -> None:
     """Time all in turn, and print rates, ratios and how far scores lie apart."""
     from transformers import pipeline
 
-    from fakelens.cli import silence_libraries
+    from fakelens.cli.app import silence_libraries
     from fakelens.data.decode import decode_image
-    from fakelens.data.sources import open_source
-    from fakelens.detector import load_detector
-    from fakelens.evaluation.predict import predict
-    from fakelens.parallel import workers
+    from fakelens.data.sources.opening import open_source
+    from fakelens.inference.detector import load_detector
+    from fakelens.evaluation.scoring.predict import predict
+    from fakelens.inference.threads import workers
 
     silence_libraries()
     with tempfile.TemporaryDirectory() as work:

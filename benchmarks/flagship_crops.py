@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.optimize import linear_sum_assignment
 
-from fakelens.data.degradations import Degradations
+from fakelens.data.transforms.degradations import Degradations
 from fakelens.training.cutmix import rectangle
 
 CROP = 64  # pixels

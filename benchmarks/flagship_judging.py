@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from fakelens.data.degradations import PROTOCOLS, Degradations
+from fakelens.data.transforms.degradations import PROTOCOLS, Degradations
 
 MIDDLE = 128  # pixels, of what is judged in several states
 STATES: dict[str, list[dict[str, Any]]] = {

@@ -19,7 +19,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from torch import nn
 from tqdm import tqdm
 
-from fakelens.zoo import build_detector
+from fakelens.zoo.registry import build_detector
 
 
 class TopPlaces(nn.Module):

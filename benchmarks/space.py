@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from fakelens.errors import UserError
-from fakelens.script import parse, script
+from fakelens.cli.script import parse, script
 
 APP = Path(__file__).parents[1] / "space" / "app.py"
 START = 180  # seconds that the app may take to start
@@ -67,7 +67,7 @@ class Tally:
 
 def build_model(folder: Path) -> str:
     """Save a small network with random weights, and return its folder."""
-    from fakelens.zoo import build_detector, build_processor
+    from fakelens.zoo.registry import build_detector, build_processor
 
     build_detector("custom_cnn").save_pretrained(folder)
     build_processor("custom_cnn").save_pretrained(folder)

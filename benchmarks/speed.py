@@ -23,10 +23,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fakelens.script import parse, script
+from fakelens.cli.script import parse, script
 
 if TYPE_CHECKING:  # torch and transformers take seconds to import: `--help` does without
-    from fakelens.detector import Detector
+    from fakelens.inference.detector import Detector
 
 
 @dataclass
@@ -62,7 +62,7 @@ def write_images(folder: Path, count: int) -> list[str]:
 
 def shipped(folder: Path, crop: int | None, per_side: int | None) -> str:
     """Return the shipped model's name, or a copy's folder if its processor is to be set otherwise."""
-    from fakelens.loading import SHIPPED, SHIPPED_FOLDER
+    from fakelens.zoo.shipped import SHIPPED, SHIPPED_FOLDER
 
     if crop is None and per_side is None:
         return SHIPPED
@@ -79,7 +79,7 @@ def shipped(folder: Path, crop: int | None, per_side: int | None) -> str:
 
 def plain_network(folder: Path) -> str:
     """Save an EfficientNet-B0 with random weights, and return its folder."""
-    from fakelens.zoo import build_detector, build_processor
+    from fakelens.zoo.registry import build_detector, build_processor
 
     build_detector("efficientnet_b0").save_pretrained(folder)
     build_processor("efficientnet_b0", 224).save_pretrained(folder)
@@ -96,8 +96,8 @@ def seconds(work: Callable[[], object], clock: Callable[[], float]) -> float:
 def stages(detector: "Detector", paths: Sequence[str], clock: Callable[[], float]) -> dict[str, float]:
     """Return the median milliseconds that an image spends in each part of a detector, alone."""
     from fakelens.data.decode import decode_image
-    from fakelens.explain.limits import warnings_for
-    from fakelens.explain.provenance import read_provenance
+    from fakelens.inference.input_warnings import warnings_for
+    from fakelens.provenance.read import read_provenance
 
     taken: dict[str, list[float]] = {}
     for path in paths:
@@ -121,8 +121,8 @@ def main(args: BenchmarkArguments) -> None:
     import torch
     from transformers import pipeline
 
-    from fakelens.cli import silence_libraries
-    from fakelens.detector import load_detector
+    from fakelens.cli.app import silence_libraries
+    from fakelens.inference.detector import load_detector
 
     silence_libraries()
     torch.set_num_threads(args.threads)
@@ -134,7 +134,7 @@ def main(args: BenchmarkArguments) -> None:
         names["efficientnet_b0"] = plain_network(folder / "efficientnet_b0")
         detectors = {key: load_detector(name, "cpu") for key, name in names.items()}
         if args.onnx:
-            from fakelens.onnx.export import export_model
+            from fakelens.inference.onnx.export import export_model
 
             export_model(names["patch_lens"], folder / "onnx")
             detectors["patch_lens_onnx"] = load_detector(folder / "onnx", "cpu")

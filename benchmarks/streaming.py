@@ -22,7 +22,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from fakelens.script import parse, script
+from fakelens.cli.script import parse, script
 
 SHARDS, ROWS, GROUP = 6, 240, 80  # of the made data: shards, rows in each, rows in a row group
 PROMPT = 20_000  # characters
@@ -78,10 +78,10 @@ def measure(args: BenchmarkArguments, data: str) -> dict[str, float]:
     import psutil
 
     from fakelens.data.decode import decode_image
-    from fakelens.data.skips import SkipLog
-    from fakelens.data.sources import examples, open_source
-    from fakelens.training.examples import Classes, Prepare
-    from fakelens.training.stream import TrainingStream
+    from fakelens.data.sources.skips import SkipLog
+    from fakelens.data.sources.opening import examples, open_source
+    from fakelens.training.data.examples import Classes, Prepare
+    from fakelens.training.data.stream import TrainingStream
 
     source = open_source(data, args.split)
     files = [example.data for example in islice(examples(source, SkipLog()), BLOCK)]

@@ -19,7 +19,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from fakelens.script import parse, script
+from fakelens.cli.script import parse, script
 
 WARM_UP = 3  # steps that are not counted
 BATCH = 16
@@ -40,7 +40,7 @@ def build() -> tuple[Any, Any]:
     """Return the same network each time, and its processor."""
     from transformers import set_seed
 
-    from fakelens.zoo import build_detector, build_processor
+    from fakelens.zoo.registry import build_detector, build_processor
 
     set_seed(0)
     return build_detector("custom_cnn"), build_processor("custom_cnn", SIDE)
@@ -84,11 +84,11 @@ def trained(steps: int, is_streamed: bool) -> float:
     """Return the images per second of DetectorTrainer over all processes."""
     from transformers import TrainerCallback, TrainingArguments
 
-    from fakelens.data.skips import SkipLog
-    from fakelens.training.data import open_training_data
-    from fakelens.training.examples import Prepare
-    from fakelens.training.recipe import DataArguments
-    from fakelens.training.trainer import DetectorTrainer
+    from fakelens.data.sources.skips import SkipLog
+    from fakelens.training.data.training_data import open_training_data
+    from fakelens.training.data.examples import Prepare
+    from fakelens.training.recipe.recipe import DataArguments
+    from fakelens.training.loop.trainer import DetectorTrainer
 
     class Clock(TrainerCallback):
         """Notes when counting begins and ends."""

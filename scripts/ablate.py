@@ -14,7 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from fakelens.script import script
+from fakelens.cli.script import script
 
 
 def main(args: argparse.Namespace, overrides: list[str]) -> int:
@@ -22,9 +22,9 @@ def main(args: argparse.Namespace, overrides: list[str]) -> int:
     from transformers.utils.logging import disable_progress_bar
 
     from fakelens.errors import UserError
-    from fakelens.evaluation.ablation import Ablation, ablate
-    from fakelens.evaluation.ablation_tables import result_table
-    from fakelens.evaluation.adversarial import STRENGTHS
+    from fakelens.evaluation.ablation.ablation import Ablation, ablate
+    from fakelens.evaluation.ablation.tables import result_table
+    from fakelens.evaluation.attacks.adversarial import STRENGTHS
 
     disable_progress_bar()  # of files being written; the training's own bar stays
     if not args.attack and (args.eps is not None or args.attack_limit is not None):

@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fakelens.script import SOURCE, parse, script
+from fakelens.cli.script import SOURCE, parse, script
 
 
 @dataclass
@@ -35,8 +35,8 @@ class AuditArguments:
 
 def main(args: AuditArguments) -> None:
     """Audit every split, and print a table or JSON."""
-    from fakelens.data.audit import SCHEMA_VERSION, audit_source
-    from fakelens.data.sources import open_source
+    from fakelens.data.audit.audit import SCHEMA_VERSION, audit_source
+    from fakelens.data.sources.opening import open_source
     from fakelens.errors import UserError
 
     if args.limit is not None and args.limit < 1:

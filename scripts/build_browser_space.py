@@ -15,7 +15,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fakelens.script import parse, script
+from fakelens.cli.script import parse, script
 
 PAGE = Path(__file__).parents[1] / "space" / "browser"
 RUNTIME = PAGE / "node_modules" / "onnxruntime-web" / "dist"

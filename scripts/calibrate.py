@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from fakelens.script import SOURCE, parse, script
+from fakelens.cli.script import SOURCE, parse, script
 
 if TYPE_CHECKING:  # torch and transformers take seconds to import: `--help` does without
-    from fakelens.detector import Detector
+    from fakelens.inference.detector import Detector
 
 MEASURES = {"ece": "expected calibration error", "brier": "Brier score", "nll": "negative log-likelihood"}
 
@@ -61,11 +61,11 @@ def main(args: CalibrateArguments) -> None:
     """Calibrate, write the model, and print what changed."""
     from tqdm import tqdm
 
-    from fakelens.data.skips import SkipLog
-    from fakelens.data.sources import examples, open_source
-    from fakelens.detector import load_detector
-    from fakelens.training.calibration import fit, judge
-    from fakelens.training.thresholds import check_counts, check_method, check_rates, check_rule
+    from fakelens.data.sources.skips import SkipLog
+    from fakelens.data.sources.opening import examples, open_source
+    from fakelens.inference.detector import load_detector
+    from fakelens.training.calibration.calibration import fit, judge
+    from fakelens.training.calibration.thresholds import check_counts, check_method, check_rates, check_rule
 
     check_rule(args.rule)
     check_method(args.method)
@@ -90,7 +90,7 @@ def main(args: CalibrateArguments) -> None:
 def destination(args: CalibrateArguments) -> Path:
     """Return the folder to write to, or say why it cannot be."""
     from fakelens.errors import UserError
-    from fakelens.loading import SHIPPED
+    from fakelens.zoo.shipped import SHIPPED
 
     if bool(args.output) == args.in_place:
         raise UserError("Say one of --output FOLDER and --in_place.")
@@ -111,7 +111,7 @@ def destination(args: CalibrateArguments) -> Path:
 def save(detector: "Detector", folder: Path, record: dict[str, Any]) -> None:
     """Write model, processor and the record beside their place and move them there, file by file."""
     from fakelens.errors import UserError
-    from fakelens.loading import model_folder
+    from fakelens.zoo.shipped import model_folder
 
     was = model_folder(detector.name) / "run.json"
     run = json.loads(was.read_text(encoding="utf-8")) if was.is_file() else {}

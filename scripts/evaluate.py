@@ -17,8 +17,8 @@ is "unknown generator".
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fakelens.data.views import VIEWS
-from fakelens.script import SOURCE, parse, script
+from fakelens.data.transforms.views import VIEWS
+from fakelens.cli.script import SOURCE, parse, script
 
 
 @dataclass
@@ -76,8 +76,8 @@ def main(args: EvaluateArguments) -> None:
     from accelerate import PartialState
 
     from fakelens.errors import UserError
-    from fakelens.evaluation.adversarial import STRENGTHS
-    from fakelens.evaluation.console import print_summary
+    from fakelens.evaluation.attacks.adversarial import STRENGTHS
+    from fakelens.evaluation.report.console import print_summary
     from fakelens.evaluation.run import Options, evaluate_models
 
     if not args.attack and (args.eps is not None or args.attack_limit is not None):

@@ -25,7 +25,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fakelens.script import SOURCE, parse, script
+from fakelens.cli.script import SOURCE, parse, script
 
 
 @dataclass
@@ -45,10 +45,10 @@ class ExportArguments:
 
 def main(args: ExportArguments) -> None:
     """Export, and print what the check found."""
-    from fakelens.onnx.session import require
+    from fakelens.inference.onnx_model import require
 
     require("onnx", "onnxscript", "onnxruntime")
-    from fakelens.onnx.export import Settings, export_model
+    from fakelens.inference.onnx.export import Settings, export_model
 
     settings = Settings(args.data, args.split, args.images, args.int8, args.trust_remote_code)
     show(export_model(args.model, Path(args.output), settings))

@@ -14,14 +14,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from fakelens.script import script
+from fakelens.cli.script import script
 
 
 def main(args: argparse.Namespace, overrides: list[str]) -> int:
     """Run it, print its table, and return how many generators have no result."""
     from transformers.utils.logging import disable_progress_bar
 
-    from fakelens.evaluation.leave_one_out import LeaveOneOut, leave_one_out, result_table
+    from fakelens.evaluation.ablation.leave_one_out import LeaveOneOut, leave_one_out, result_table
 
     disable_progress_bar()  # of files being written; the training's own bar stays
     asked = LeaveOneOut(args.recipe, overrides, args.split, args.generators, args.limit)

@@ -18,7 +18,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fakelens.script import parse, script
+from fakelens.cli.script import parse, script
 
 
 @dataclass
@@ -44,9 +44,10 @@ class PredictArguments:
 
 def main(args: PredictArguments) -> int:
     """Judge the folder, write what was asked for, and return how many images could not be judged."""
-    from fakelens.detector import load_detector
+    from fakelens.inference.detector import load_detector
     from fakelens.errors import UserError
-    from fakelens.evaluation.submission import check_file, judge_folder, submission, table, write_file
+    from fakelens.cli.submission import check_file, judge_folder, submission, table
+    from fakelens.atomic import write_file
 
     wanted = {Path(name): kind for name, kind in ((args.submission, submission), (args.output, table)) if name}
     if not wanted:

@@ -22,7 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fakelens.script import parse, script
+from fakelens.cli.script import parse, script
 
 
 @dataclass
@@ -63,8 +63,8 @@ class PrepareArguments:
 
 def main(args: PrepareArguments) -> None:
     """Prepare the data, and print the counts or the whole report."""
-    from fakelens.data.prepare import Preparation, prepare
-    from fakelens.data.prepare_report import write_report
+    from fakelens.data.splits.prepare import Preparation, prepare
+    from fakelens.data.splits.prepare_report import write_report
     from fakelens.errors import UserError
 
     settings = Preparation(args.distance, tuple(args.shares), args.seed, tuple(args.keep))

@@ -24,7 +24,7 @@ from fakelens.errors import UserError
 from fakelens.hub.publish import assemble, collect_files
 from fakelens.hub.push import check_version, publish
 from fakelens.hub.space import SPACE_FILES, collect_space, publish_space
-from fakelens.script import parse, script
+from fakelens.cli.script import parse, script
 
 
 @dataclass
@@ -74,7 +74,7 @@ def main(args: PublishArguments) -> None:
             "Name a model's folder with --model, or say --space true [--models USER/NAME ...] for the app."
         )
     from fakelens.hub.shipped import with_code  # it imports torch, and `--help` does without
-    from fakelens.loading import SHIPPED
+    from fakelens.zoo.shipped import SHIPPED
 
     with tempfile.TemporaryDirectory() as work:
         # What the package holds lacks the code that a repo needs.

@@ -18,7 +18,7 @@ other: `scripts/audit.py --data path/to/pairs` says whether anything but the gen
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fakelens.script import SOURCE, parse, script
+from fakelens.cli.script import SOURCE, parse, script
 
 
 @dataclass
@@ -67,10 +67,10 @@ def main(args: ReconstructArguments) -> None:
     """Write the pairs, and print what was made and where."""
     from dataclasses import replace
 
-    from fakelens.data.autoencoders import open_autoencoder
-    from fakelens.data.reconstruct import Reconstruction, begin, write_pairs
-    from fakelens.data.small_collection import SCALES, open_small, small_kinds
-    from fakelens.data.sources import open_source
+    from fakelens.data.aligned.autoencoders import open_autoencoder
+    from fakelens.data.aligned.reconstruct import Reconstruction, begin, write_pairs
+    from fakelens.data.aligned.small_collection import SCALES, open_small, small_kinds
+    from fakelens.data.sources.opening import open_source
     from fakelens.errors import UserError
 
     if args.limit is not None and args.limit < 1:

@@ -10,20 +10,20 @@ Any key of the recipe can be given again as --key value; inside phases as --phas
 import argparse
 import sys
 
-from fakelens.script import script
+from fakelens.cli.script import script
 
 
 def main(recipe_path: str, overrides: list[str]) -> None:
     """Run the recipe and say where the model is."""
     from transformers.utils.logging import disable_progress_bar
 
-    from fakelens.data import protocols
-    from fakelens.data.skips import SkipLog
-    from fakelens.evaluation.plots import learning_curves
-    from fakelens.training.dry_run import dry_run
-    from fakelens.training.dry_run_report import print_report
-    from fakelens.training.recipe import load_recipe
-    from fakelens.training.run import train
+    from fakelens.data.splits import protocols
+    from fakelens.data.sources.skips import SkipLog
+    from fakelens.evaluation.plots.plots import learning_curves
+    from fakelens.training.dry_run.dry_run import dry_run
+    from fakelens.training.dry_run.report import print_report
+    from fakelens.training.recipe.recipe import load_recipe
+    from fakelens.training.loop.run import train
 
     disable_progress_bar()  # of files being written; the training's own bar stays
     recipe = load_recipe(recipe_path, overrides)
@@ -56,7 +56,7 @@ class PrintKeys(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         """Print and stop."""
-        from fakelens.training.recipe import recipe_parser
+        from fakelens.training.recipe.recipe import recipe_parser
 
         with script("train"):
             recipe_parser(prog="recipe", add_help=False).print_help()

@@ -16,9 +16,9 @@ from pages import about, api, batch, compare, health, judge
 from pages.temporary import private_folder
 from pages.uploads import MAX_UPLOAD
 
-from fakelens.detector import Detector, load_detector
+from fakelens.inference.detector import Detector, load_detector
 from fakelens.errors import UserError
-from fakelens.loading import DEFAULT_MODEL
+from fakelens.zoo.shipped import DEFAULT_MODEL
 
 HERE = Path(__file__).parent
 WAITING = 64  # requests that may wait for their turn; who comes after is told to come back later

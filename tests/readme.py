@@ -16,10 +16,10 @@ from accelerate.commands.launch import launch_command_parser
 from markdown_it import MarkdownIt
 from torch.distributed.run import get_args_parser
 
-from fakelens.cli import app, models_app
+from fakelens.cli.app import app, models_app
 from fakelens.errors import UserError
-from fakelens.training.phases import Phase
-from fakelens.training.recipe import load_recipe, recipe_parser
+from fakelens.training.recipe.phase import Phase
+from fakelens.training.recipe.recipe import load_recipe, recipe_parser
 
 ROOT = Path(__file__).parents[1]
 OURS = r"(?:benchmarks|model_cards|modeling|recipes|scripts|space|tests)/[\w./-]*[\w/]"  # paths in this repo

@@ -21,8 +21,8 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from fakelens import cli
-from fakelens.data.tiny_autoencoder import tiny_decoder, tiny_encoder
+from fakelens.cli import app as cli
+from fakelens.data.aligned.tiny_autoencoder import tiny_decoder, tiny_encoder
 from tests.abuse import picture
 from tests.readme import ROOT, Command, commands, faults, python_blocks
 from tests.tiny_data import write_tiny_data
@@ -46,7 +46,7 @@ TINY_CNN = '{"hidden_sizes": [4, 8], "classifier_size": 4}'
 # The beginning of a command -> why it is not run here.
 NOT_RUN = {
     "make ": "`.ci/run` runs demo, test and test-slow; bench takes minutes",
-    "python space/app.py": "tests/test_space.py and tests/space run it",
+    "python space/app.py": "tests/space/test_start.py and tests/space run it",
     "python benchmarks/": "they take minutes",
     "python scripts/build_browser_space.py": "tests/space runs it, where `make browser` has fetched what it takes",
     "pip ": "it would change this environment",

@@ -1,4 +1,4 @@
-// The model's folder -> a detector: a picture in, P(fake) and a verdict out, by the rules of fakelens.detector.
+// The model's folder -> a detector: a picture in, P(fake) and a verdict out, by the rules of fakelens.inference.detector.
 import { UserError } from "./errors.js";
 import * as ort from "./onnxruntime/ort.wasm.bundle.min.mjs";
 import { buildProcessor } from "./processor.js";

@@ -7,7 +7,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from fakelens.data.decode import MAX_PIXELS, MIN_SIDE
-from fakelens.detector import Detector
+from fakelens.inference.detector import Detector
 from pages.batch import MAX_FILES
 from pages.models import facts
 from pages.temporary import in_memory

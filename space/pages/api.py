@@ -6,9 +6,9 @@ import gradio as gr
 from gradio import FileData
 
 from fakelens.data.decode import ImageError
-from fakelens.detector import Detector
-from fakelens.verdict_rows import Row, error_row, verdict_row
-from fakelens.web import fetch
+from fakelens.inference.detector import Detector
+from fakelens.inference.verdict import Row, error_row, verdict_row
+from fakelens.cli.inputs.web import fetch
 from pages.choices import chosen
 from pages.health import counter
 from pages.uploads import delete, read_and_delete, upload_of

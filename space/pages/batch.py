@@ -10,11 +10,11 @@ from typing import Any
 import gradio as gr
 from gradio import FileData
 
-from fakelens.archives import Member, members
+from fakelens.cli.inputs.archives import Member, members
 from fakelens.data.decode import ImageError, decode_image
-from fakelens.detector import CPU_BATCH, Detector
+from fakelens.inference.detector import CPU_BATCH, Detector
 from fakelens.errors import UserError
-from fakelens.verdict_rows import Row, error_row, verdict_row
+from fakelens.inference.verdict import Row, error_row, verdict_row
 from pages.api import answer
 from pages.batch_table import results_table
 from pages.choices import chosen, model_select, rate_select

@@ -5,7 +5,7 @@ The script builds every cell as text, never as HTML: names and what stands in fi
 
 import gradio as gr
 
-from fakelens.verdict_rows import FIELDS
+from fakelens.inference.verdict import FIELDS
 
 TEMPLATE = """
 <section class="batch" aria-label="Results">

@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from fakelens.detector import Detector
+from fakelens.inference.detector import Detector
 from fakelens.errors import UserError
 from pages.uploads import refuse
 

@@ -8,10 +8,10 @@ import gradio as gr
 from gradio import FileData
 
 from fakelens.data.decode import DecodedImage, ImageError, decode_image
-from fakelens.detector import Detector
+from fakelens.inference.detector import Detector
 from fakelens.errors import UserError
 from fakelens.explain.stability import stability, stability_sentence
-from fakelens.verdict_rows import Row, verdict_row
+from fakelens.inference.verdict import Row, verdict_row
 from pages.api import answer
 from pages.choices import chosen
 from pages.compare_tables import models_table, stability_table

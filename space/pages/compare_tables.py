@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from html import escape
 
-from fakelens.detector import Detector
+from fakelens.inference.detector import Detector
 from fakelens.explain.stability import Step, stability_sentence
-from fakelens.verdict_rows import Row
+from fakelens.inference.verdict import Row
 from pages.verdict_card import SIGNS
 
 

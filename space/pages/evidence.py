@@ -8,8 +8,8 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-from fakelens.explain.frequency import log_spectrum, residual, what_to_look_for
-from fakelens.explain.heatmap import COLOURS
+from fakelens.explain.maps.frequency import log_spectrum, residual, what_to_look_for
+from fakelens.explain.maps.heatmap import COLOURS
 from pages.pictures import data_url
 
 MAP_SIDE = 384  # pixels of a map's longer side: it is smooth, and the browser enlarges it

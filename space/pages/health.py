@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from fakelens import __version__
-from fakelens.detector import Detector
+from fakelens.inference.detector import Detector
 
 TRIAL = 64  # pixels a side of the picture that a model is tried on
 

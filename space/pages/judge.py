@@ -11,11 +11,11 @@ import gradio as gr
 from PIL import Image
 
 from fakelens.data.decode import ImageError, decode_image
-from fakelens.detector import Detector
+from fakelens.inference.detector import Detector
 from fakelens.errors import UserError
-from fakelens.explain.heatmap import heat_map
-from fakelens.explain.occlusion import occlusion_map
-from fakelens.web import fetch
+from fakelens.explain.maps.heatmap import heat_map
+from fakelens.explain.maps.occlusion import occlusion_map
+from fakelens.cli.inputs.web import fetch
 from pages import evidence
 from pages.choices import chosen, model_select, rate_select
 from pages.examples import examples

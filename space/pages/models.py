@@ -6,9 +6,9 @@ from typing import Any
 from huggingface_hub import ModelCard
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-from fakelens.detector import Detector
-from fakelens.loading import model_folder
-from fakelens.onnx.session import OnnxModel
+from fakelens.inference.detector import Detector
+from fakelens.zoo.shipped import model_folder
+from fakelens.inference.onnx_model import OnnxModel
 
 
 def facts(detector: Detector) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from gradio.context import LocalContext
 from gradio.utils import get_upload_folder, is_in_or_equal
 
 from fakelens.data.decode import ImageError, read_file
-from fakelens.web import fetch
+from fakelens.cli.inputs.web import fetch
 
 MAX_UPLOAD = 50 * 2**20  # bytes of one file
 

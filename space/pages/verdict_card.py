@@ -2,8 +2,9 @@
 
 from html import escape
 
-from fakelens.detector import Detector, Verdict
-from fakelens.explain.verdicts import SHARES
+from fakelens.inference.detector import Detector
+from fakelens.inference.verdict import Verdict
+from fakelens.inference.verdict import SHARES
 
 SIGNS = {"real": "✓", "fake": "✕", "uncertain": "?"}  # beside the words, so that no colour is needed
 WORDS = {"real": "Real", "fake": "Fake", "uncertain": "Uncertain"}

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from fakelens import load_detector
-from fakelens.detector import Verdict
+from fakelens.inference.verdict import Verdict
 from fakelens.errors import UserError
 from fakelens.explain import figure as drawing
 from fakelens.explain.figure import save_figure, verdict_figure

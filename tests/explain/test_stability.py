@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fakelens.data.degradations import PROTOCOLS, degrade
-from fakelens.detector import load_detector
+from fakelens.data.transforms.degradations import PROTOCOLS, degrade
+from fakelens.inference.detector import load_detector
 from fakelens.errors import UserError
 from fakelens.explain.stability import Step, stability, stability_sentence
 from tests.abuse import picture

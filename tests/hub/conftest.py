@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import constants, hf_api
 from huggingface_hub.utils import _http, close_session
 
-from fakelens.hub import connection
+from fakelens.hub import hub_errors as connection
 from tests.conftest import SCRIPTS
 from tests.hub_fixture import hub
 

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from fakelens.detector import load_detector
-from fakelens.evaluation.journal import identity
+from fakelens.inference.detector import load_detector
+from fakelens.inference.identity import identity
 
 OPENFAKE = "ComplexDataLab/OpenFake:core"
 CUSTOM_CNN = "CustomCNNForImageClassification"

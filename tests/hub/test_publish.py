@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from fakelens.hub.publish import assemble, collect_files
-from fakelens.hub.screening import ALLOWED
+from fakelens.hub.preflight import ALLOWED
 from tests.abuse import picture
 from tests.hub.pushing import REPO, assert_refused, pushed, shift_weights, tree
 from tests.hub.records import OPENFAKE, entry, write_report, write_run

@@ -17,7 +17,7 @@ from fakelens import __version__
 from fakelens.errors import UserError
 from fakelens.hub.publish import assemble
 from fakelens.hub.space import collect_space, publish_space
-from fakelens.loading import SHIPPED_FOLDER
+from fakelens.zoo.shipped import SHIPPED_FOLDER
 from tests.conftest import SCRIPTS
 from tests.hub.pushing import tree
 from tests.hub_fixture import READER

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from fakelens.models import PatchLensConfig, PatchLensForImageClassification
 from fakelens.models.modeling_patch_scores import PatchScores
-from fakelens.weights import load_weights
+from fakelens.zoo.pretrained import load_weights
 
 TINY = "test_efficientnet"
 

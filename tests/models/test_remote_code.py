@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from fakelens.ensemble import build_ensemble
-from fakelens.zoo import build_detector, build_processor
+from fakelens.zoo.ensembles import build_ensemble
+from fakelens.zoo.registry import build_detector, build_processor
 from tests.models.foreign_process import run_without_fakelens
 
 NATIVE = {"timm", "mobilenet_v2"}

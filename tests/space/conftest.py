@@ -20,7 +20,7 @@ from skimage import data
 from torch import nn
 
 from fakelens import load_detector
-from fakelens.zoo import build_detector, build_processor
+from fakelens.zoo.registry import build_detector, build_processor
 from tests.conftest import SCRIPTS, load_script
 
 MODULES = SCRIPTS.parent / "space" / "browser" / "node_modules" / "onnxruntime-web"
@@ -161,7 +161,7 @@ def runtime():
 @pytest.fixture(scope="session")
 def spaces(chromium, runtime, space_script, serve, photographs, tmp_path_factory):
     """Of each model the detector in Python, and a built Space: its folder, address and what was asked of it."""
-    from fakelens.onnx.export import Settings, export_model
+    from fakelens.inference.onnx.export import Settings, export_model
 
     folder, made = tmp_path_factory.mktemp("spaces"), {}
     pictures = [Image.open(photographs[name]) for name in ("chelsea.png", "coffee.png", "astronaut.png")]

@@ -13,26 +13,26 @@ from typing import Any
 import torch
 from accelerate.utils import broadcast_object_list
 
-from fakelens.data.audit import audit_source
-from fakelens.data.sources import Source, open_source
-from fakelens.data.views import check_views
-from fakelens.detector import Detector, load_detector
+from fakelens.data.audit.audit import audit_source
+from fakelens.data.sources.opening import Source, open_source
+from fakelens.data.transforms.views import check_views
+from fakelens.inference.detector import Detector, load_detector
 from fakelens.errors import UserError
-from fakelens.evaluation.adversarial import STRENGTHS, attack_table, check_attack, pixel_space
-from fakelens.evaluation.attribution import UNKNOWN_BELOW, check_unknown_below
-from fakelens.evaluation.batches import check_images
-from fakelens.evaluation.controls import control_predictions
-from fakelens.evaluation.folder import check_output, write_report
-from fakelens.evaluation.gallery import EACH, build_gallery
-from fakelens.evaluation.journal import identity
-from fakelens.evaluation.memo import remembered
-from fakelens.evaluation.panels import attack_panel
-from fakelens.evaluation.predict import Predictions, predict
-from fakelens.evaluation.ranks import Ranks
-from fakelens.evaluation.report import Evaluation, Judged
-from fakelens.evaluation.robustness import robustness_table
-from fakelens.evaluation.scenarios import scenarios
-from fakelens.loading import SHIPPED, model_folder
+from fakelens.evaluation.attacks.adversarial import STRENGTHS, attack_table, check_attack, pixel_space
+from fakelens.evaluation.analysis.attribution import UNKNOWN_BELOW, check_unknown_below
+from fakelens.inference.batches import check_images
+from fakelens.evaluation.scoring.controls import control_predictions
+from fakelens.evaluation.report.folder import check_output, write_report
+from fakelens.evaluation.report.gallery import EACH, build_gallery
+from fakelens.inference.identity import identity
+from fakelens.evaluation.scoring.cache import cached
+from fakelens.evaluation.attacks.attack_panels import attack_panel
+from fakelens.evaluation.scoring.predict import Predictions, predict
+from fakelens.evaluation.scoring.ranks import Ranks
+from fakelens.evaluation.report.report import Evaluation, Judged
+from fakelens.evaluation.robustness.robustness import robustness_table
+from fakelens.evaluation.attacks.scenarios import scenarios
+from fakelens.zoo.shipped import SHIPPED, model_folder
 
 AUDIT_ROWS = 5000  # of a split, at most: enough for a small classifier
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
@@ -43,12 +43,12 @@ class Options:
     """What to find out, and how.
 
     Attributes:
-        views: Names of views, see `fakelens.data.views`.
+        views: Names of views, see `fakelens.data.transforms.views`.
         batch_size: Images per forward pass.
         device: As torch names devices; the fastest one present if None.
         limit: Read this many rows from the start of each split; all if None.
         trust_remote_code: Run a repo's own code for an architecture that is not installed here.
-        attacks: Methods of attack, see `fakelens.evaluation.adversarial`; with them go panels and S2's scenarios.
+        attacks: Methods of attack, see `fakelens.evaluation.attacks.adversarial`; with them go panels and S2's scenarios.
         strengths: Of the attacks, each in [0, 1].
         attack_limit: Attack this many images of each split, half of them of each class; all if None.
         robustness: Also degrade the images, step by step.
@@ -99,7 +99,7 @@ def evaluate_models(
 
     Args:
         models: Folders of models, folders of checkpoints, or Hub repos.
-        data: A SOURCE string, see `fakelens.data.sources`.
+        data: A SOURCE string, see `fakelens.data.sources.opening`.
         output: The report's folder.
         splits: Names of splits.
         options: What to find out, and how.
@@ -161,7 +161,7 @@ def _judge(
         for source in splits:
             data = [source.spec, source.split, source.revision, source.rows, limit]
             key = about | {"kind": kind, "data": data, "settings": settings}
-            found[source.split] = remembered(partial, key, bind(compute, source))
+            found[source.split] = cached(partial, key, bind(compute, source))
         return found
 
     def attack(source: Source) -> dict[str, Any]:

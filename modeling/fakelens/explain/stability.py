@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fakelens.data.degradations import PROTOCOLS, degrade
-from fakelens.detector import Detector
+from fakelens.data.transforms.degradations import PROTOCOLS, degrade
+from fakelens.inference.detector import Detector
 from fakelens.errors import UserError
 
 AS_IT_IS = "as it is"

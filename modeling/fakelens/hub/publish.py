@@ -8,14 +8,14 @@ import shutil
 from pathlib import Path
 
 from fakelens.errors import UserError
-from fakelens.hub.card import TEMPLATE, render_card
-from fakelens.hub.checkpoint import read_checkpoint
-from fakelens.hub.connection import check_repo_id
-from fakelens.hub.examples import NONE, example_files
-from fakelens.hub.report import read_report
-from fakelens.hub.results import eval_result_files
-from fakelens.hub.screening import ALLOWED, CARD, check_files
-from fakelens.whole import written_whole
+from fakelens.hub.card.card import TEMPLATE, render_card
+from fakelens.hub.facts.checkpoint import read_checkpoint
+from fakelens.hub.hub_errors import check_repo_id
+from fakelens.hub.card.examples import NONE, example_files
+from fakelens.hub.facts.report import read_report
+from fakelens.hub.facts.results import eval_result_files
+from fakelens.hub.preflight import ALLOWED, CARD, check_files
+from fakelens.atomic import atomic_directory
 
 # Path in the repo -> its content, or the file that holds it.
 Files = dict[str, bytes | Path]
@@ -36,7 +36,7 @@ def collect_files(
         repo_id: `USER/NAME` that it is published as; the card says how to load it from there.
         report_dir: A folder that `scripts/evaluate.py` wrote about this model; None if it was not evaluated.
         template: The card's template.
-        examples: Where the example images come from, see `fakelens.hub.examples`.
+        examples: Where the example images come from, see `fakelens.hub.card.examples`.
         version: What the card calls this version, `1.2.0`; None for no name.
 
     Raises:
@@ -72,7 +72,7 @@ def assemble(files: Files, out_dir: Path, inputs: list[Path], allowed: re.Patter
     """
     _check_replaceable(out_dir, inputs, allowed)
     try:
-        with written_whole(out_dir) as new:
+        with atomic_directory(out_dir) as new:
             for name, content in files.items():
                 (new / name).parent.mkdir(parents=True, exist_ok=True)
                 if isinstance(content, bytes):

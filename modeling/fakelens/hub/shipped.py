@@ -6,8 +6,9 @@ In the package that code would stand there twice, so the shipped folder holds no
 import shutil
 from pathlib import Path
 
-from fakelens.hub.checkpoint import RUN
-from fakelens.loading import SHIPPED, SHIPPED_FOLDER, load_network
+from fakelens.hub.facts.checkpoint import RUN
+from fakelens.zoo.shipped import SHIPPED, SHIPPED_FOLDER
+from fakelens.inference.loading import load_network
 
 
 def with_code(work: Path) -> Path:

@@ -1,0 +1,127 @@
+"""What `fakelens` draws of the images that it judges: heat maps and figures, where they go, and showing them."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import typer
+
+from fakelens.data.decode import decode_image
+from fakelens.data.sources.file_types import IMAGE_SUFFIXES
+from fakelens.errors import UserError
+
+if TYPE_CHECKING:
+    from fakelens.inference.detector import Detector
+    from fakelens.inference.verdict import Verdict
+    from fakelens.cli.detect import Drawing
+    from fakelens.inference.verdict import Row
+
+
+def heatmaps(detector: "Detector", folder: Path) -> "Drawing":
+    """Return what writes each picture's heat map to a folder, as its row's `heatmap`.
+
+    Args:
+        detector: Whose evidence to show.
+        folder: Made if it is not there.
+
+    Raises:
+        UserError: If the network is in ONNX, or the folder cannot be made.
+    """
+    from fakelens.explain.maps.heatmap import save_overlay
+
+    detector.require_pytorch()
+    make_folder(folder)
+
+    def draw(image: Path | bytes, name: str, verdict: "Verdict") -> "Row":
+        try:
+            path = save_overlay(detector, decode_image(image).image, folder, _stem(name))
+        except OSError as error:
+            raise UserError(f"{folder} cannot be written to: {error.strerror or error}.") from None
+        return {"heatmap": str(path)}
+
+    return draw
+
+
+def figures(detector: "Detector", place: Callable[[str], Path], max_fpr: float | None) -> "Drawing":
+    """Return what writes a figure of each verdict, as its row's `figure`.
+
+    Args:
+        detector: Who judges.
+        place: What `places` returned.
+        max_fpr: As the detector is asked.
+    """
+    from fakelens.explain.figure import save_figure, verdict_figure
+
+    def draw(image: Path | bytes, name: str, verdict: "Verdict") -> "Row":
+        path = place(name)
+        save_figure(verdict_figure(detector, decode_image(image).image, verdict, name, max_fpr), path)
+        return {"figure": str(path)}
+
+    return draw
+
+
+def places(save: Path | None, count: int) -> Callable[[str], Path]:
+    """Return what gives each picture's figure its path.
+
+    Args:
+        save: A file for one picture, a folder for several; None for a folder of the system's temporary files.
+        count: How many pictures there are.
+
+    Raises:
+        UserError: If a file is named for several pictures or has no format of figures, or a folder cannot be made.
+    """
+    from fakelens.explain.figure import FORMATS
+    from fakelens.explain.maps.heatmap import unused
+
+    if save is not None and save.suffix.lower() in FORMATS | IMAGE_SUFFIXES and not save.is_dir():
+        if save.suffix.lower() not in FORMATS:
+            raise UserError(f"A figure cannot be written as {save.suffix}; say one of {', '.join(sorted(FORMATS))}.")
+        if count > 1:
+            raise UserError(f"{save} names one file, and there are {count} images. Name a folder.")
+        make_folder(save.parent)
+        return lambda name: save
+    folder = Path(tempfile.mkdtemp(prefix="fakelens-")) if save is None else save
+    make_folder(folder)
+    return lambda name: unused(folder, _stem(name), ".figure.png")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, before the work begins.
+
+    Args:
+        folder: The folder; it may be there.
+
+    Raises:
+        UserError: If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"The folder {folder} cannot be made: {error.strerror or error}.") from None
+
+
+def show(paths: list[Path]) -> None:
+    """Open a figure in the desktop's viewer, or the folder of several; where there is none, say where they are.
+
+    Args:
+        paths: The figures.
+    """
+    if not paths:
+        return
+    wanted = paths[0] if len(paths) == 1 else paths[0].parent
+    where = f"the figure is at {wanted}" if len(paths) == 1 else f"{len(paths)} figures are in {wanted}"
+    desktop = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if not desktop:
+        typer.echo(f"fakelens: there is no display here; {where}", err=True)
+    elif typer.launch(str(wanted)) != 0:
+        typer.echo(f"fakelens: no viewer could be opened; {where}", err=True)
+    else:
+        typer.echo(f"fakelens: {where}", err=True)
+
+
+def _stem(name: str) -> str:
+    """Return what a picture's drawings are called by: the end of its name, which in an address may be very long."""
+    return PurePosixPath(name).name[-60:] or "image"

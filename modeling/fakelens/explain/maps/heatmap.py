@@ -1,0 +1,173 @@
+"""Where in the picture a detector sees evidence: its own scores of places, or Grad-CAM, on an absolute scale.
+
+Grad-CAM (Selvaraju et al., 2017, https://arxiv.org/abs/1610.02391) weighs a network's last feature maps by the
+gradient of its answer. Here the answer is logit(fake) - logit(real), and the map is not stretched to its own extremes:
+each location's share of the answer goes through a sigmoid, so that 0.5 is no evidence, 1 is fake and 0 is real, and
+two pictures can be compared. A network that scores places itself is asked for these scores instead.
+"""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from fakelens.inference.detector import Detector
+from fakelens.errors import UserError
+from fakelens.models import DetectorImageProcessor, EnsembleForImageClassification
+from fakelens.models.modeling_patch_scores import PatchScores
+
+WINDOW = 1024  # pixels a side, from the centre, where a network looks at native resolution
+COLOURS = "coolwarm"  # blue for real, red for fake; told apart by the colour-blind
+
+
+def heat_map(detector: Detector, image: Image.Image) -> np.ndarray:
+    """Return the evidence for "fake" at every pixel of a picture.
+
+    Args:
+        detector: Any detector of the zoo; an ensemble's map is its members' weighted mean. A network with
+            `patch_logits` (`PatchScores`) is asked for them, any other is explained by Grad-CAM.
+        image: A decoded RGB picture.
+
+    Returns:
+        An array of shape `(image.height, image.width)` in [0, 1]; 0.5 is no evidence either way.
+
+    Raises:
+        UserError: If the network has no spatial feature maps.
+    """
+    detector.require_pytorch()
+    model = detector.model
+    if isinstance(model, EnsembleForImageClassification):
+        members = zip(model.members, detector.processor.processors, model.config.member_weights, strict=True)
+        maps = [w * heat_map(Detector(m, p, detector.name, str(detector.device)), image) for m, p, w in members]
+        return np.sum(maps, axis=0)
+    left, top, right, bottom = box = _seen(detector, image)
+    pixels = _pixels(detector, image.crop(box))
+    if isinstance(model, PatchScores):
+        evidence = patch_evidence(model, pixels)
+    else:
+        evidence = grad_cam(model, pixels, detector.real_index)
+    full = np.full((image.height, image.width), 0.5, dtype=np.float32)
+    grid = Image.fromarray(evidence).resize((right - left, bottom - top), Image.Resampling.BILINEAR)
+    full[top:bottom, left:right] = np.asarray(grid)
+    return full
+
+
+def patch_evidence(model: PatchScores, pixel_values: torch.Tensor) -> np.ndarray:
+    """Return the map of one picture by the network's own scores of its places.
+
+    Args:
+        model: A network in eval mode.
+        pixel_values: Of shape `(1, 3, height, width)`, processed.
+
+    Returns:
+        An array of shape `(rows, columns)` in [0, 1].
+    """
+    with torch.inference_mode():
+        return model.patch_logits(pixel_values)[0].sigmoid().cpu().float().numpy()
+
+
+def grad_cam(model: nn.Module, pixel_values: torch.Tensor, real_index: int = 0) -> np.ndarray:
+    """Return the map of one picture on the grid of the network's last feature maps.
+
+    A place has what the answer would be, to first order, if all others were like it; the mean of these is the answer.
+
+    Args:
+        model: A classifier in eval mode.
+        pixel_values: Of shape `(1, 3, height, width)`, processed.
+        real_index: The class of photographs; all others speak for "fake".
+
+    Returns:
+        An array of shape `(rows, columns)` in [0, 1].
+
+    Raises:
+        UserError: If no module of the network gives feature maps with more than one location.
+    """
+    maps: list[torch.Tensor] = []
+
+    def keep(module: nn.Module, inputs: object, output: object) -> None:
+        if isinstance(output, torch.Tensor) and output.ndim == 4 and min(output.shape[2:]) > 1:
+            maps[:] = [output]
+
+    hooks = [module.register_forward_hook(keep) for module in model.modules()]
+    try:
+        with torch.enable_grad():
+            # Asked of the input, so that networks with frozen parameters have a graph too.
+            logits = model(pixel_values=pixel_values.requires_grad_(True)).logits[0].float()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not maps:
+        raise UserError("This network has no feature maps with places in them, so there is no heat map of it.")
+    others = torch.cat([logits[:real_index], logits[real_index + 1 :]])
+    answer = others.logsumexp(0) - logits[real_index]
+    (gradient,) = torch.autograd.grad(answer, maps[0])
+    shares = (gradient.sum(dim=(2, 3), keepdim=True) * maps[0]).sum(dim=1)[0]  # (rows, columns)
+    # Their mean is the answer but for biases, and for what follows the pooling: after ConvNeXt's layer normalisation
+    # it is 0 whatever the answer, and the map of a fake would be half "real".
+    shares = shares - shares.mean() + answer
+    return shares.sigmoid().detach().cpu().float().numpy()
+
+
+def overlay(image: Image.Image, evidence: np.ndarray, strength: float = 0.5) -> Image.Image:
+    """Lay a heat map over its picture.
+
+    Args:
+        image: The RGB picture.
+        evidence: What `heat_map` returned for it.
+        strength: Opacity of the colours, in [0, 1].
+    """
+    colours = matplotlib.colormaps[COLOURS](evidence)[..., :3]
+    return Image.blend(image, Image.fromarray((colours * 255).round().astype(np.uint8)), strength)
+
+
+def unused(folder: Path, name: str, ending: str) -> Path:
+    """Return a path for a drawing of a picture, numbered where its name is taken.
+
+    Args:
+        folder: Where it is to lie.
+        name: The picture's.
+        ending: What follows the name, with the suffix.
+    """
+    path, number = folder / f"{name}{ending}", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{name}-{number}{ending}"
+    return path
+
+
+def save_overlay(detector: Detector, image: Image.Image, folder: Path, name: str) -> Path:
+    """Write a picture's overlay to a folder as `NAME.heatmap.png`, numbered where that name is taken.
+
+    Args:
+        detector: Whose evidence to show.
+        image: The RGB picture.
+        folder: Made if it is not there.
+        name: The picture's own name.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = unused(folder, name, ".heatmap.png")
+    overlay(image, heat_map(detector, image)).save(path)
+    return path
+
+
+def _seen(detector: Detector, image: Image.Image) -> tuple[int, int, int, int]:
+    """Return the box of the picture that the map can cover: all of it, or at native resolution a central window."""
+    if not _is_native(detector):
+        return 0, 0, image.width, image.height
+    width, height = min(image.width, WINDOW), min(image.height, WINDOW)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return left, top, left + width, top + height
+
+
+def _pixels(detector: Detector, image: Image.Image) -> torch.Tensor:
+    # A network that looks at crops looks at one crop of everything, so that every place has its evidence.
+    whole = {"crop_size": {"height": image.height, "width": image.width}, "crops_per_side": 1}
+    options = whole if _is_native(detector) else {}
+    return detector.processor(images=image, return_tensors="pt", **options)["pixel_values"].to(detector.device)
+
+
+def _is_native(detector: Detector) -> bool:
+    return isinstance(detector.processor, DetectorImageProcessor) and detector.processor.do_native_crop

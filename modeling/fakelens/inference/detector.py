@@ -1,0 +1,347 @@
+"""Image -> verdict: the one object that the command line, the Space and the evaluation share."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import PreTrainedModel
+from transformers.image_processing_utils import BaseImageProcessor
+
+from fakelens.data.decode import DecodedImage, ImageError, decode_image, read_file
+from fakelens.errors import UserError
+from fakelens.inference.input_warnings import warnings_for
+from fakelens.provenance.read import Provenance, disagreement, read_provenance
+from fakelens.inference.verdict import verdict_sentence
+from fakelens.inference.folding import FoldedNetwork
+from fakelens.zoo.shipped import DEFAULT_MODEL, model_name
+from fakelens.inference.loading import load_network
+from fakelens.inference.onnx_model import OnnxModel
+from fakelens.inference.threads import worker_count, workers
+
+BATCH_SIZE = 16
+# Pictures that a CPU takes through a network at a time. With more, activations outgrow its caches and what the C
+# library keeps for reuse, and every picture takes longer.
+CPU_BATCH = 4
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a detector says of one image.
+
+    Attributes:
+        verdict: "real", "fake", or "uncertain" where the score lies in the detector's uncertain band; None if the
+            image could not be judged.
+        score: P(fake) in [0, 1]; None likewise.
+        sentence: The verdict in plain words, with what it is worth.
+        warnings: In what the image differs from the photographs that a detector knows.
+        provenance: What the file states of itself (format, size, claims of origin); never part of the score.
+        disagreement: Where the file states one thing and the detector another; None if they agree.
+        notes: What was done to the image before it was judged.
+        error: Why it could not be judged; None if it was.
+    """
+
+    verdict: str | None
+    score: float | None
+    sentence: str = ""
+    warnings: tuple[str, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
+    disagreement: str | None = None
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An image as it is judged, and what stands beside its score.
+
+    Attributes:
+        picture: What goes to the network.
+        warnings: What `warnings_for` says of it.
+        stated: What its file states of its origin.
+    """
+
+    picture: DecodedImage
+    warnings: tuple[str, ...]
+    stated: Provenance
+
+
+class Detector:
+    """A model with its processor, callable on images.
+
+    A model that was calibrated has an uncertain band around its decision threshold: below the band an image is real,
+    from its upper end on it is fake. Where two verdicts are wanted, the decision threshold alone divides them.
+
+    Args:
+        model: Any image classifier with a class named "real".
+        processor: The model's own image processor.
+        name: What to call it in results.
+        device: Where to run it, as torch names devices; the fastest one present if None.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel | OnnxModel,
+        processor: BaseImageProcessor,
+        name: str = "",
+        device: str | None = None,
+    ):
+        self.name = name
+        try:
+            self.device = torch.device(device) if device else _fastest_device()
+            self.model = model.to(self.device).eval()
+        except (RuntimeError, AssertionError) as error:
+            first = str(error).splitlines()[0]
+            raise UserError(
+                f"Device {device!r} cannot be used here: {first}. Leave --device out or say cpu."
+            ) from None
+        self.processor = processor
+        # What judges; gradients, maps and what is saved are the model's own.
+        folds = self.device.type == "cpu" and not isinstance(model, OnnxModel)
+        self._network = FoldedNetwork(self.model) if folds else self.model
+        # On an accelerator one batch after the other; on a CPU each thread takes its own through the network.
+        self._turn: AbstractContextManager[Any] = nullcontext() if self.device.type == "cpu" else Lock()
+        labels = [str(label) for _, label in sorted(model.config.id2label.items(), key=lambda item: int(item[0]))]
+        if "real" not in map(str.lower, labels):
+            raise UserError(f"{name} has the classes {', '.join(labels)}; a detector needs one named 'real'.")
+        self.real_index = next(i for i, label in enumerate(labels) if label.lower() == "real")
+        # What the columns of `probabilities` are: "real", then "fake", or the generators that the model tells apart.
+        self.classes = ("real", *labels[: self.real_index], *labels[self.real_index + 1 :])
+        self.read_config()
+
+    def read_config(self) -> None:
+        """Take up what calibration wrote into the model's config; a model that was never calibrated has none of it."""
+        settings = self.model.config.to_dict()
+        self.threshold = float(settings.get("decision_threshold", 0.5))
+        # The share of real images that may be called fake -> the score that keeps to it.
+        self.fpr_thresholds = {float(p): float(t) for p, t in settings.get("fpr_thresholds", {}).items()}
+        # Real below the first, fake from the second on, uncertain between them; empty where there is no band.
+        low, high = settings.get("uncertain_band") or (self.threshold, self.threshold)
+        self.uncertain_band = (float(low), float(high))
+        # By what the logits are divided: by the model itself, or by the weights of its last layer.
+        self.temperature = float(settings.get("logit_temperature", settings.get("calibrated_temperature", 1.0)))
+
+    def require_pytorch(self) -> None:
+        """Refuse a network in ONNX, where its gradients or weights are needed.
+
+        Raises:
+            UserError: If it is one.
+        """
+        if isinstance(self.model, OnnxModel):
+            raise self.model.refusal()
+
+    def scores(self, images: list[Image.Image]) -> np.ndarray:
+        """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB pictures of any size."""
+        return p_fake(self.probabilities(images))
+
+    def probabilities(self, images: list[Image.Image]) -> np.ndarray:
+        """Return the probability of each of `classes`, of shape `(len(images), classes)`, for pictures of any size."""
+        return self.judge(self.process(images))
+
+    def process(self, images: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
+        """Return what the network takes for RGB pictures of any size, with a first dimension of `len(images)`.
+
+        Most processors make `pixel_values`; an ensemble's makes one such tensor for each member.
+        """
+        # One call a picture: processors stack only pictures of equal size.
+        return _stack([self.processor(images=image, return_tensors="pt") for image in images])
+
+    def judge(self, inputs: dict[str, torch.Tensor], step: int | None = None) -> np.ndarray:
+        """Return the probability of each of `classes`, of shape `(batch_size, classes)`, for what `process` made.
+
+        May be called from several threads.
+
+        Args:
+            inputs: What `process` made.
+            step: How many pictures go through the network at a time, at least 1; what is best here if None.
+        """
+        count = len(next(iter(inputs.values())))
+        step = step or self.at_once(count)
+        with self._turn:
+            parts = [
+                self._logits({name: tensor[start : start + step] for name, tensor in inputs.items()})
+                for start in range(0, count, step)
+            ]
+        # In float32 a sure network's scores would round to 0 and 1, and the order among them would be lost.
+        probabilities = torch.cat(parts).double().softmax(dim=-1).numpy()
+        real_first = sorted(range(len(self.classes)), key=lambda column: column != self.real_index)
+        return probabilities[:, real_first]
+
+    def judge_pixels(self, pixel_values: torch.Tensor) -> np.ndarray:
+        """Return P(fake) in [0, 1] for processed pictures of shape `(batch_size, 3, height, width)`."""
+        return p_fake(self.judge({"pixel_values": pixel_values}))
+
+    def at_once(self, batch_size: int) -> int:
+        """Return how many of `batch_size` pictures best go through the network at a time."""
+        return min(batch_size, CPU_BATCH) if self.device.type == "cpu" else batch_size
+
+    @property
+    def workers(self) -> int:
+        """How many threads should work for this detector at once."""
+        return worker_count(self.device)
+
+    def _logits(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        with torch.inference_mode():
+            batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
+            if self.device.type == "cpu":
+                batch = {name: _channels_last(tensor) for name, tensor in batch.items()}
+            return self._network(**batch).logits.cpu()
+
+    def __call__(
+        self,
+        images: Iterable[bytes | str | Path | Image.Image],
+        max_fpr: float | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> list[Verdict]:
+        """Judge images; one that cannot be read gets a verdict with its error, and the others are still judged.
+
+        Args:
+            images: Paths, bytes of files, or opened pictures.
+            max_fpr: Call at most this share of real images fake, in (0, 1), instead of the share that the model's
+                own uncertain band keeps to; the band then ends at the threshold for it. Needs a calibrated model.
+            batch_size: Pictures per forward pass.
+
+        Raises:
+            UserError: If `max_fpr` is asked of a model that was not calibrated for it.
+        """
+        fake_above = self.fake_threshold(max_fpr)
+        rate = self.own_rate if max_fpr is None else max_fpr
+        items = list(images)
+        verdicts: list[Verdict] = []
+        step = self.at_once(batch_size)
+        with workers(max(1, min(self.workers, len(items)))) as pool:
+            for start in range(0, len(items), batch_size):
+                decoded = list(pool.map(_see, items[start : start + batch_size]))
+                pictures = [d.picture.image for d in decoded if isinstance(d, Seen)]
+                inputs = list(pool.map(self.process, ([picture] for picture in pictures)))
+                parts = (_stack(inputs[at : at + step]) for at in range(0, len(inputs), step))
+                scores = (score for part in pool.map(self.judge, parts) for score in p_fake(part))
+                verdicts += [
+                    self._verdict(d, float(next(scores)), fake_above, rate)
+                    if isinstance(d, Seen)
+                    else Verdict(None, None, error=str(d))
+                    for d in decoded
+                ]
+        return verdicts
+
+    @property
+    def own_rate(self) -> float | None:
+        """The share of photographs that the model's own threshold for "fake" keeps to; None if it carries none."""
+        upper = self.uncertain_band[1]
+        return next((p for p in sorted(self.fpr_thresholds) if self.fake_threshold(p) == upper), None)
+
+    def fake_threshold(self, max_fpr: float | None) -> float:
+        """Return the score from which an image is called fake, so that at most `max_fpr` of real images are.
+
+        Args:
+            max_fpr: In (0, 1); None for the upper end of the model's own band.
+
+        Raises:
+            UserError: If `max_fpr` is out of range, or the model carries no threshold for it.
+        """
+        if max_fpr is None:
+            return self.uncertain_band[1]
+        if not 0 < max_fpr < 1:
+            raise UserError(f"A maximum false-positive rate lies between 0 and 1, not {max_fpr}.")
+        kept = [p for p in self.fpr_thresholds if p <= max_fpr]
+        if not kept:
+            has = ", ".join(f"{p:g}" for p in sorted(self.fpr_thresholds)) or "none"
+            raise UserError(
+                f"{self.name} was not calibrated for a false-positive rate of {max_fpr:g} (it carries: {has}). "
+                "Ask for one of these, or calibrate it on more real images (scripts/calibrate.py)."
+            )
+        return max(self.threshold, self.fpr_thresholds[max(kept)])
+
+    def _verdict(self, seen: Seen, score: float, fake_above: float, max_fpr: float | None) -> Verdict:
+        image = seen.picture
+        facts = {"format": image.format, "width": image.width, "height": image.height}
+        named = {"camera": image.camera, "software": image.software}
+        provenance = facts | {key: value for key, value in named.items() if value} | asdict(seen.stated)
+        if not np.isfinite(score):
+            error = "the model's score is not a number"
+            return Verdict(None, None, "", seen.warnings, provenance, None, image.notes, error)
+        word = self.word(score, fake_above)
+        sentence, conflict = verdict_sentence(word, score, max_fpr), disagreement(word, seen.stated)
+        return Verdict(word, score, sentence, seen.warnings, provenance, conflict, image.notes)
+
+    def word(self, score: float, fake_above: float) -> str:
+        """Return "real", "fake" or "uncertain" for a score.
+
+        Args:
+            score: P(fake) in [0, 1].
+            fake_above: What `fake_threshold` returned.
+        """
+        return "fake" if score >= fake_above else "real" if score < self.uncertain_band[0] else "uncertain"
+
+
+def p_fake(probabilities: np.ndarray) -> np.ndarray:
+    """Sum every class but "real": exact near 0, where one minus P(real) is not.
+
+    Args:
+        probabilities: Of shape `(count, classes)`, "real" first.
+
+    Returns:
+        P(fake) in [0, 1], of shape `(count,)`.
+    """
+    return probabilities[:, 1:].sum(axis=1)
+
+
+def load_detector(
+    model: str | Path | None = None, device: str | None = None, trust_remote_code: bool = False
+) -> Detector:
+    """Load a detector from this package, a folder or a Hub repo.
+
+    Models of ours run the code installed here. Weights are read from safetensors alone; a folder that
+    `scripts/export.py` wrote holds ONNX instead, which onnxruntime runs.
+
+    Args:
+        model: `patch_lens`, a folder, an ONNX file in one (`DIR/model_int8.onnx`), or `USER/NAME` on the Hub;
+            defaults to `$FAKELENS_MODEL`, then to `patch_lens`, whose weights are in this package.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`, ...; the fastest one present if None.
+        trust_remote_code: Run a repo's own code for an architecture that is not installed here.
+
+    Raises:
+        UserError: If there is no such model, it has no safetensors or ONNX, no processor or no class "real", or it
+            cannot run on the device.
+    """
+    name = model_name(model or os.environ.get("FAKELENS_MODEL") or DEFAULT_MODEL)
+    network, processor = load_network(name, device, trust_remote_code)
+    # onnxruntime may lack the device that is the fastest for torch.
+    return Detector(network, processor, name, network.device if isinstance(network, OnnxModel) else device)
+
+
+def _see(item: bytes | str | Path | Image.Image) -> Seen | ImageError:
+    try:
+        if isinstance(item, Image.Image):
+            picture, data = decode_image(item), None
+        else:
+            data = item if isinstance(item, bytes) else read_file(Path(item))
+            picture = decode_image(data)
+    except ImageError as error:
+        return error
+    return Seen(picture, warnings_for(picture.image, data), read_provenance(data) if data else Provenance())
+
+
+def _channels_last(pixels: torch.Tensor) -> torch.Tensor:
+    """Return pictures, or crops of pictures, with their values in the order in which CPUs convolve faster."""
+    if pixels.ndim not in (4, 5):
+        return pixels
+    # Crops are judged as one long batch: of that, the channels come last.
+    flat = pixels.flatten(0, -4).contiguous(memory_format=torch.channels_last)
+    return flat.unflatten(0, pixels.shape[:-3])
+
+
+def _stack(inputs: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    return {name: torch.cat([one[name] for one in inputs]) for name in inputs[0]}
+
+
+def _fastest_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -1,0 +1,219 @@
+"""What a recipe says of data -> opened splits that share no image, and the classes to tell apart."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from fakelens.data.splits import protocols
+from fakelens.data.sources.labels import FAKE, REAL
+from fakelens.data.sources.reading import read
+from fakelens.data.aligned.reconstruct import original_of
+from fakelens.data.sources.opening import Source, content_id, open_source
+from fakelens.errors import UserError
+from fakelens.training.data.examples import Classes, Prepare, ValidationSet, held_out
+from fakelens.training.data.mixing import Part, mix, side_by_side
+from fakelens.training.recipe.recipe import DataArguments, RunArguments
+from fakelens.training.data.stream import TrainingStream
+
+LOOK_AHEAD = 20_000  # rows; after so many of one class, the other is believed to come
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A recipe's data, opened.
+
+    Attributes:
+        train: Where training rows come from: those in use, of every source.
+        validation: Where validation rows come from, likewise.
+        classes: What the model is to tell apart.
+        rows: Training rows in an epoch; None if the source does not say.
+        max_validation_rows: Validation rows kept, at most.
+        protocol: Name of the split by generators that was kept to, if any.
+        held_out: Generators of which the trained model will have seen no image.
+        apart: Where there is rehearsal, the validation rows of the `old` and of the `new` data.
+    """
+
+    train: Source
+    validation: Source
+    classes: Classes
+    rows: int | None
+    max_validation_rows: int
+    protocol: str | None = None
+    held_out: list[str] = field(default_factory=list)
+    apart: dict[str, Source] = field(default_factory=dict)
+
+    def training_stream(self, prepare: Prepare, seed: int, buffer: int, run: RunArguments) -> TrainingStream:
+        """Return the endless stream of prepared training examples, as this process of a run is dealt them."""
+        # A pass cannot be mixed more than by holding all of it.
+        buffer = min(buffer, self.rows or buffer)
+        return TrainingStream(
+            self.train,
+            prepare,
+            seed,
+            buffer,
+            batch_size=run.train_batch_size,
+            rank=run.process_index,
+            ranks=run.world_size,
+        )
+
+    def validation_set(self, prepare: Prepare) -> ValidationSet:
+        """Return the validation split, in memory."""
+        return ValidationSet(self.validation, prepare, self.max_validation_rows)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the run's record says of its data."""
+        return {
+            "source": self.train.spec,
+            "description": self.train.description,
+            "revision": self.train.revision,
+            "train_split": self.train.split,
+            "validation_split": self.validation.split,
+            "rows": self.rows,
+            "classes": self.classes.labels,
+            "protocol": self.protocol,
+            "held_out": self.held_out,
+        }
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which rows of a source are used.
+
+    Attributes:
+        excluded: Generators that are not, as `protocols.name_key` has them.
+        only: Of the fakes, those of these generators alone; of all if None.
+        share: Of the images, by content, how many are held out; None for none.
+        seed: Of that draw.
+    """
+
+    excluded: frozenset[str]
+    only: frozenset[str] | None
+    share: float | None
+    seed: int
+
+    def takes(self, generator: str) -> bool:
+        """Tell whether a generator's fakes are used."""
+        key = protocols.name_key(generator)
+        return key not in self.excluded and (self.only is None or key in self.only)
+
+    def training(self, source: Source) -> Source:
+        """Return a split's rows to train on."""
+        rows = None if source.rows is None else max(1, round(source.rows * (1 - (self.share or 0))))
+        return self._narrow(replace(source, rows=rows), held=False)
+
+    def validation(self, spec: str, train_split: str, validation_split: str) -> Source:
+        """Return a source's rows to validate on: the held-out share of training, or another split."""
+        return self._narrow(open_source(spec, validation_split if self.share is None else train_split), held=True)
+
+    def _narrow(self, source: Source, held: bool) -> Source:
+        if not self.excluded and self.only is None and self.share is None:
+            return source
+        keep = partial(self._keeps, held)
+        return replace(source, stream=source.stream.filter(keep, input_columns=["id", "image", "label", "generator"]))
+
+    def _keeps(self, held: bool, row_id: str, image: dict[str, Any], label: int, generator: str) -> bool:
+        if label == FAKE and not self.takes(generator):
+            return False
+        # A row's id may be a path. What was made from an image goes where the image goes.
+        content = self.share is not None and (original_of(row_id) or content_id(image))
+        return not content or held_out(content, self.share or 0, self.seed) == held
+
+
+def open_training_data(data: DataArguments, seed: int, unseen: Collection[str] | None = None) -> TrainingData:
+    """Open what a recipe names.
+
+    Args:
+        data: The recipe's keys.
+        seed: Of the held-out share and of mixing.
+        unseen: Generators that the detector to start from never saw; None if training starts afresh.
+
+    Raises:
+        UserError: If a source, a split or the generators' names are not there, or training has not both classes.
+    """
+    keys = frozenset(map(protocols.name_key, data.excluded))
+    only = None if data.only_generators is None else frozenset(map(protocols.name_key, data.only_generators))
+    everything = Choice(keys, None, data.holdout, seed)
+    new = replace(everything, only=only)
+    # What the detector has not seen yet is nothing to be rehearsed.
+    old = replace(everything, excluded=keys | frozenset(map(protocols.name_key, unseen or ())))
+
+    extra_share = data.extra_share if data.extra_data else 0.0
+    old_share = data.rehearsal_share if data.rehearsal else 0.0
+    parts = _new_parts(new.training(open_source(data.data, data.train_split)), only, 1 - extra_share - old_share)
+    if old_share:
+        sources = [old.training(open_source(spec, data.train_split)) for spec in data.rehearsal]
+        parts += [Part(source, old_share / len(sources), whole=False) for source in sources]
+    classes = _classes(data, parts)
+    if data.extra_data:
+        sources = [everything.training(open_source(spec, data.train_split)) for spec in data.extra_data]
+        parts += [Part(source, extra_share / len(sources)) for source in sources]
+    validation = new.validation(data.data, data.train_split, data.validation_split)
+    apart = {}
+    if data.rehearsal:
+        rehearsed = [old.validation(spec, data.train_split, data.validation_split) for spec in data.rehearsal]
+        apart = {"old": side_by_side(rehearsed), "new": validation}
+        validation = side_by_side([validation, *rehearsed])
+    _check_classes(parts)
+    train = mix(parts, seed)
+    return TrainingData(
+        train,
+        validation,
+        classes,
+        data.train_rows or train.rows,
+        data.max_validation_rows,
+        data.protocol,
+        data.excluded if unseen is None else [g for g in protocols.unite(unseen) if not new.takes(g)],
+        apart,
+    )
+
+
+def _new_parts(source: Source, only: frozenset[str] | None, share: float) -> list[Part]:
+    if only is None:
+        return [Part(source, share)]
+    # One generator's fakes would be few among all reals: they get as many rows. How many there are, no source says.
+    source = replace(source, rows=None)
+    halves = (source.stream.filter(partial(_is, label), input_columns="label") for label in (FAKE, REAL))
+    return [Part(replace(source, stream=half), share / 2) for half in halves]
+
+
+def _is(wanted: int, label: int) -> bool:
+    return label == wanted
+
+
+def _check_classes(parts: list[Part]) -> None:
+    """Refuse training data without rows, or of one class: hours of training would end in nothing."""
+    labels: set[int] = set()
+    for part in parts:
+        source, found = part.source, 0
+        for row in islice(read(source), LOOK_AHEAD):
+            labels.add(row["label"])
+            found += 1
+            if len(labels) == 2:
+                break
+        if not found:
+            raise UserError(
+                f"The split {source.split!r} of {source.spec} has no rows to train on, once those left out by "
+                "protocol, exclude_generators, only_generators or holdout are gone."
+            )
+        if found == LOOK_AHEAD:
+            return
+    if len(labels) < 2:
+        first = parts[0].source
+        raise UserError(
+            f"The split {first.split!r} of {first.spec} has only {'fake' if FAKE in labels else 'real'} images to "
+            "train on; both classes are needed. Add a data set of the other one with --extra_data, name another "
+            "with --data, or look at exclude_generators and only_generators."
+        )
+
+
+def _classes(data: DataArguments, parts: list[Part]) -> Classes:
+    if data.classes == "verdict":
+        return Classes()
+    names = data.generators
+    if names is None:
+        names = sorted({row["generator"] for part in parts for row in read(part.source)} - {"real"})
+    if not names or names == ["unstated"]:
+        raise UserError(f"{data.data} names no generators (its `model` column), so there are none to tell apart.")
+    return Classes(list(names))

@@ -1,0 +1,79 @@
+import json
+import shutil
+
+import pytest
+
+from fakelens.errors import UserError
+from fakelens.hub.facts.checkpoint import read_checkpoint
+from fakelens.hub.facts.report import read_report
+from tests.hub.pushing import shift_weights
+from tests.hub.records import entry, write_report
+
+
+def test_a_model_is_found_among_others_by_its_path(model, tmp_path):
+    other = entry(tmp_path / "other", parameters=1)
+    report = write_report(tmp_path / "report", model, models=[other, entry(model)])
+    found = read_report(report, read_checkpoint(model))
+    assert found.parameters == 12345
+    assert found.plots == {}  # they show the other model too
+
+
+def test_a_report_follows_a_model_that_was_moved(model, tmp_path):
+    report = write_report(tmp_path / "report", model)
+    moved = shutil.move(model, tmp_path / "elsewhere" / model.name)
+    assert read_report(report, read_checkpoint(moved)).parameters == 12345
+
+
+def test_a_report_holds_for_a_copy_but_not_for_a_namesake(model, tmp_path):
+    report = write_report(tmp_path / "report", model)
+    copy = shutil.copytree(model, tmp_path / "elsewhere" / model.name)
+    assert read_report(report, read_checkpoint(copy)).parameters == 12345
+
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"decision_threshold": 0.9}))
+    with pytest.raises(UserError, match=f"is about tiny .*, not about {copy}"):
+        read_report(report, read_checkpoint(copy))
+
+
+def test_a_report_of_another_model_is_refused(model, tmp_path):
+    report = write_report(tmp_path / "report", tmp_path / "other")
+    with pytest.raises(UserError, match="is about other .*Evaluate this one: scripts/evaluate.py --model"):
+        read_report(report, read_checkpoint(model))
+
+
+def test_a_report_of_another_architecture_at_the_same_path_is_refused(model, tmp_path):
+    report = write_report(tmp_path / "report", model, models=[entry(model, architecture="ResNetSE")])
+    with pytest.raises(UserError, match="about a ResNetSE at .* holds a CustomCNNForImageClassification"):
+        read_report(report, read_checkpoint(model))
+
+
+def test_a_report_from_before_the_model_was_changed_is_refused(model, tmp_path):
+    report = write_report(tmp_path / "report", model)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"decision_threshold": 0.25}))
+    with pytest.raises(UserError, match="decision threshold 0.5; .* has 0.25 now. Evaluate this one"):
+        read_report(report, read_checkpoint(model))
+    shift_weights(model)
+    with pytest.raises(UserError, match="about other weights than .* holds now. Evaluate this one"):
+        read_report(report, read_checkpoint(model))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"schema_version": 3}, "schema version 3"),
+        ({"models": [{"name": "tiny"}]}, "incomplete .'path'"),
+        ({"data": {"source": "sample"}}, "incomplete .'description'"),
+        ({"models": []}, "is about no model"),
+        ({"plots": ["plots/confusion_test_raw.png"]}, "confusion_test_raw.png, which is not there"),
+    ],
+)
+def test_a_report_that_cannot_be_used_is_refused(model, tmp_path, changes, words):
+    report = write_report(tmp_path / "report", model, **changes)
+    with pytest.raises(UserError, match=words):
+        read_report(report, read_checkpoint(model))
+
+
+def test_a_folder_without_a_report_is_refused(model, tmp_path):
+    with pytest.raises(UserError, match=r"No report.json in .*evaluate.py"):
+        read_report(tmp_path, read_checkpoint(model))
