@@ -72,8 +72,8 @@ def main(args: BenchmarkArguments) -> None:
     from fakelens.cli.app import silence_libraries
     from fakelens.data.decode import decode_image
     from fakelens.data.sources.opening import open_source
-    from fakelens.inference.detector import load_detector
     from fakelens.evaluation.scoring.predict import predict
+    from fakelens.inference.detector import load_detector
     from fakelens.inference.threads import workers
 
     silence_libraries()

@@ -22,8 +22,8 @@ from flagship_ideas import IDEAS
 from flagship_judging import judge
 from flagship_training import train
 
-from fakelens.errors import UserError
 from fakelens.cli.script import SOURCE, parse, script
+from fakelens.errors import UserError
 
 
 @dataclass
@@ -46,8 +46,8 @@ def pictures(spec: str, split: str) -> list[dict[str, Any]]:
     import numpy as np
 
     from fakelens.data.decode import ImageError, decode_image
-    from fakelens.data.sources.reading import read
     from fakelens.data.sources.opening import open_source, row_bytes
+    from fakelens.data.sources.reading import read
 
     found = []
     for row in read(open_source(spec, split)):

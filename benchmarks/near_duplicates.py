@@ -40,11 +40,11 @@ def main(args: BenchmarkArguments) -> None:
     import skimage.data
     from PIL import Image
 
-    from fakelens.data.splits.fingerprints import Fingerprints, take_fingerprints
+    from fakelens.data.sources.rows import FEATURES, Source
     from fakelens.data.splits.duplicates import group_near
+    from fakelens.data.splits.fingerprints import Fingerprints, take_fingerprints
     from fakelens.data.splits.prepare import PARTS, cut_pile
     from fakelens.data.splits.prepare_report import describe
-    from fakelens.data.sources.rows import FEATURES, Source
 
     rng = np.random.default_rng(0)
     group_near(np.arange(2, dtype=np.uint64), args.distance)  # whatever loads on first use

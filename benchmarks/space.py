@@ -28,8 +28,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fakelens.errors import UserError
 from fakelens.cli.script import parse, script
+from fakelens.errors import UserError
 
 APP = Path(__file__).parents[1] / "space" / "app.py"
 START = 180  # seconds that the app may take to start

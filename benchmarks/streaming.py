@@ -78,8 +78,8 @@ def measure(args: BenchmarkArguments, data: str) -> dict[str, float]:
     import psutil
 
     from fakelens.data.decode import decode_image
-    from fakelens.data.sources.skips import SkipLog
     from fakelens.data.sources.opening import examples, open_source
+    from fakelens.data.sources.skips import SkipLog
     from fakelens.training.data.examples import Classes, Prepare
     from fakelens.training.data.stream import TrainingStream
 

@@ -85,10 +85,10 @@ def trained(steps: int, is_streamed: bool) -> float:
     from transformers import TrainerCallback, TrainingArguments
 
     from fakelens.data.sources.skips import SkipLog
-    from fakelens.training.data.training_data import open_training_data
     from fakelens.training.data.examples import Prepare
-    from fakelens.training.recipe.recipe import DataArguments
+    from fakelens.training.data.training_data import open_training_data
     from fakelens.training.loop.trainer import DetectorTrainer
+    from fakelens.training.recipe.recipe import DataArguments
 
     class Clock(TrainerCallback):
         """Notes when counting begins and ends."""

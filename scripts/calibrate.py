@@ -61,8 +61,8 @@ def main(args: CalibrateArguments) -> None:
     """Calibrate, write the model, and print what changed."""
     from tqdm import tqdm
 
-    from fakelens.data.sources.skips import SkipLog
     from fakelens.data.sources.opening import examples, open_source
+    from fakelens.data.sources.skips import SkipLog
     from fakelens.inference.detector import load_detector
     from fakelens.training.calibration.calibration import fit, judge
     from fakelens.training.calibration.thresholds import check_counts, check_method, check_rates, check_rule

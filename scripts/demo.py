@@ -28,8 +28,8 @@ def step(*command: str) -> None:
 def save_four_images(folder: Path) -> list[Path]:
     """Write two crops of photographs and two reconstructions of the sample's test split, named after what they are."""
     from fakelens.data.sources.labels import FAKE, REAL
-    from fakelens.data.sources.skips import SkipLog
     from fakelens.data.sources.opening import examples, open_source
+    from fakelens.data.sources.skips import SkipLog
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

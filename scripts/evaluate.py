@@ -17,8 +17,8 @@ is "unknown generator".
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fakelens.data.transforms.views import VIEWS
 from fakelens.cli.script import SOURCE, parse, script
+from fakelens.data.transforms.views import VIEWS
 
 
 @dataclass

@@ -44,10 +44,10 @@ class PredictArguments:
 
 def main(args: PredictArguments) -> int:
     """Judge the folder, write what was asked for, and return how many images could not be judged."""
-    from fakelens.inference.detector import load_detector
-    from fakelens.errors import UserError
-    from fakelens.cli.submission import check_file, judge_folder, submission, table
     from fakelens.atomic import write_file
+    from fakelens.cli.submission import check_file, judge_folder, submission, table
+    from fakelens.errors import UserError
+    from fakelens.inference.detector import load_detector
 
     wanted = {Path(name): kind for name, kind in ((args.submission, submission), (args.output, table)) if name}
     if not wanted:

@@ -20,11 +20,11 @@ from pathlib import Path
 from huggingface_hub.utils import disable_progress_bars
 from transformers.utils.logging import disable_progress_bar
 
+from fakelens.cli.script import parse, script
 from fakelens.errors import UserError
 from fakelens.hub.publish import assemble, collect_files
 from fakelens.hub.push import check_version, publish
 from fakelens.hub.space import SPACE_FILES, collect_space, publish_space
-from fakelens.cli.script import parse, script
 
 
 @dataclass

@@ -17,13 +17,13 @@ def main(recipe_path: str, overrides: list[str]) -> None:
     """Run the recipe and say where the model is."""
     from transformers.utils.logging import disable_progress_bar
 
-    from fakelens.data.splits import protocols
     from fakelens.data.sources.skips import SkipLog
+    from fakelens.data.splits import protocols
     from fakelens.evaluation.plots.plots import learning_curves
     from fakelens.training.dry_run.dry_run import dry_run
     from fakelens.training.dry_run.report import print_report
-    from fakelens.training.recipe.recipe import load_recipe
     from fakelens.training.loop.run import train
+    from fakelens.training.recipe.recipe import load_recipe
 
     disable_progress_bar()  # of files being written; the training's own bar stays
     recipe = load_recipe(recipe_path, overrides)

@@ -18,8 +18,8 @@ class ZooArguments:
 
 def main(args: ZooArguments) -> None:
     """Build every network without its weights and count."""
-    from fakelens.zoo.facts import networks
     from fakelens.cli.output.model_tables import write_json, write_networks
+    from fakelens.zoo.facts import networks
 
     (write_json if args.json else write_networks)(list(networks()))
 

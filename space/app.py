@@ -16,8 +16,8 @@ from pages import about, api, batch, compare, health, judge
 from pages.temporary import private_folder
 from pages.uploads import MAX_UPLOAD
 
-from fakelens.inference.detector import Detector, load_detector
 from fakelens.errors import UserError
+from fakelens.inference.detector import Detector, load_detector
 from fakelens.zoo.shipped import DEFAULT_MODEL
 
 HERE = Path(__file__).parent

@@ -1,14 +1,18 @@
-"""A folder that is there whole or not at all: made beside its place, and moved there in one step."""
+"""Write folders and files atomically: a reader, or a run that was killed, never leaves half of one."""
 
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from fakelens.errors import UserError
 
 
 @contextmanager
 def atomic_directory(place: Path) -> Iterator[Path]:
-    """Give an empty folder to write to, which takes the place when the block ends well.
+    """Write a directory atomically: give an empty one, which takes the place when the block ends well.
 
     What was there stays until then, and comes back if the move fails; a block that fails leaves nothing behind.
 
@@ -32,3 +36,33 @@ def atomic_directory(place: Path) -> Iterator[Path]:
             if old.exists():
                 old.rename(place)
             raise
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a text file atomically, its folder too where there is none.
+
+    Args:
+        path: The file; one that is there is replaced at the end.
+        text: What it holds.
+
+    Raises:
+        UserError: If it cannot be written; what was there is unchanged.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as beside:
+            whole = Path(beside) / path.name
+            whole.write_text(text, encoding="utf-8", newline="")
+            whole.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"{path} could not be written: {error.strerror or error}. What was there is unchanged."
+        ) from None
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write a JSON file atomically, its folder too where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".part")
+    beside.write_text(json.dumps(data, indent=2, default=str) + "\n", encoding="utf-8")
+    beside.replace(path)

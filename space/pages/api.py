@@ -5,10 +5,10 @@ from typing import Any
 import gradio as gr
 from gradio import FileData
 
+from fakelens.cli.inputs.web import fetch
 from fakelens.data.decode import ImageError
 from fakelens.inference.detector import Detector
 from fakelens.inference.verdict import Row, error_row, verdict_row
-from fakelens.cli.inputs.web import fetch
 from pages.choices import chosen
 from pages.health import counter
 from pages.uploads import delete, read_and_delete, upload_of

@@ -12,8 +12,8 @@ from gradio import FileData
 
 from fakelens.cli.inputs.archives import Member, members
 from fakelens.data.decode import ImageError, decode_image
-from fakelens.inference.detector import CPU_BATCH, Detector
 from fakelens.errors import UserError
+from fakelens.inference.detector import CPU_BATCH, Detector
 from fakelens.inference.verdict import Row, error_row, verdict_row
 from pages.api import answer
 from pages.batch_table import results_table

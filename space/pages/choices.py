@@ -4,8 +4,8 @@ from typing import Any
 
 import gradio as gr
 
-from fakelens.inference.detector import Detector
 from fakelens.errors import UserError
+from fakelens.inference.detector import Detector
 from pages.uploads import refuse
 
 OWN = ""  # a select cannot hold None

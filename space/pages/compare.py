@@ -8,9 +8,9 @@ import gradio as gr
 from gradio import FileData
 
 from fakelens.data.decode import DecodedImage, ImageError, decode_image
-from fakelens.inference.detector import Detector
 from fakelens.errors import UserError
 from fakelens.explain.stability import stability, stability_sentence
+from fakelens.inference.detector import Detector
 from fakelens.inference.verdict import Row, verdict_row
 from pages.api import answer
 from pages.choices import chosen

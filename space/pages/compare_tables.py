@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from html import escape
 
-from fakelens.inference.detector import Detector
 from fakelens.explain.stability import Step, stability_sentence
+from fakelens.inference.detector import Detector
 from fakelens.inference.verdict import Row
 from pages.verdict_card import SIGNS
 

@@ -10,12 +10,12 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from fakelens.cli.inputs.web import fetch
 from fakelens.data.decode import ImageError, decode_image
-from fakelens.inference.detector import Detector
 from fakelens.errors import UserError
 from fakelens.explain.maps.heatmap import heat_map
 from fakelens.explain.maps.occlusion import occlusion_map
-from fakelens.cli.inputs.web import fetch
+from fakelens.inference.detector import Detector
 from pages import evidence
 from pages.choices import chosen, model_select, rate_select
 from pages.examples import examples

@@ -7,8 +7,8 @@ from huggingface_hub import ModelCard
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from fakelens.inference.detector import Detector
-from fakelens.zoo.shipped import model_folder
 from fakelens.inference.onnx_model import OnnxModel
+from fakelens.zoo.shipped import model_folder
 
 
 def facts(detector: Detector) -> dict[str, Any]:

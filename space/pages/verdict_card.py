@@ -3,8 +3,7 @@
 from html import escape
 
 from fakelens.inference.detector import Detector
-from fakelens.inference.verdict import Verdict
-from fakelens.inference.verdict import SHARES
+from fakelens.inference.verdict import SHARES, Verdict
 
 SIGNS = {"real": "✓", "fake": "✕", "uncertain": "?"}  # beside the words, so that no colour is needed
 WORDS = {"real": "Real", "fake": "Fake", "uncertain": "Uncertain"}

@@ -8,13 +8,13 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from fakelens.cli.output import model_tables as zoo_tables
 from fakelens.cli.app import app
+from fakelens.cli.output import model_tables
 from fakelens.errors import UserError
-from fakelens.zoo.shipped import SHIPPED, SHIPPED_FOLDER
-from fakelens.zoo.registry import ARCHITECTURES
 from fakelens.hub.facts.local_models import find_models, trained
 from fakelens.zoo.facts import networks
+from fakelens.zoo.registry import ARCHITECTURES
+from fakelens.zoo.shipped import SHIPPED, SHIPPED_FOLDER
 from tests.hub.records import write_report
 
 
@@ -97,11 +97,11 @@ def test_models_are_looked_for_where_they_are_named(run, tmp_path, tiny_model, m
 
 
 def test_a_person_gets_tables(run, capsys, monkeypatch):
-    monkeypatch.setattr(zoo_tables, "Console", lambda: Console(width=150))
+    monkeypatch.setattr(model_tables, "Console", lambda: Console(width=150))
     write_report(run / "report", run / "model")
     shutil.copytree(run / "model", run.parent / "second" / "model")
-    zoo_tables.write_networks(list(networks()))
-    zoo_tables.write_models([trained(run / "model"), trained(run.parent / "second" / "model")])
+    model_tables.write_networks(list(networks()))
+    model_tables.write_models([trained(run / "model"), trained(run.parent / "second" / "model")])
     said = capsys.readouterr().out
     assert "421,921" in said and "timm/resnet50.a1_in1k" in said and "0.912" in said and "[0.902, 0.932]" in said
     assert "1,234 parameters" in said and "remote code: needed" in said and "not measured" in said

@@ -8,11 +8,11 @@ import sys
 import pytest
 import torch
 
-from fakelens.inference.detector import load_detector
-from fakelens.errors import UserError
+from fakelens.atomic import write_file
 from fakelens.cli import submission as module
 from fakelens.cli.submission import judge_folder, natural, submission
-from fakelens.atomic import write_file
+from fakelens.errors import UserError
+from fakelens.inference.detector import load_detector
 from tests.abuse import picture
 from tests.conftest import SCRIPTS, load_script
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from fakelens.data.sample import DESCRIPTION, make_sample, photographs
-from fakelens.data.sources.skips import SkipLog
 from fakelens.data.sources.opening import examples, open_source
+from fakelens.data.sources.skips import SkipLog
 
 
 def rows(split):

@@ -10,8 +10,8 @@ import yaml
 from PIL import Image
 
 from fakelens.models import CustomCNNConfig, CustomCNNForImageClassification, DetectorImageProcessor
-from fakelens.training.recipe.recipe import load_recipe
 from fakelens.training.loop.run import train
+from fakelens.training.recipe.recipe import load_recipe
 from tests.tiny_data import write_tiny_data
 
 

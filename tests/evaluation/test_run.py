@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from fakelens.data.sources.opening import open_source
-from fakelens.inference.detector import load_detector
 from fakelens.errors import UserError
 from fakelens.evaluation.report import folder as folder_module
 from fakelens.evaluation.run import Options, evaluate_models, find_checkpoints, short_names
+from fakelens.inference.detector import load_detector
 from fakelens.metrics.detection import detection_metrics
 from tests.conftest import SCRIPTS
 

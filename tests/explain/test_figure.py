@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from fakelens import load_detector
-from fakelens.inference.verdict import Verdict
 from fakelens.errors import UserError
 from fakelens.explain import figure as drawing
 from fakelens.explain.figure import save_figure, verdict_figure
+from fakelens.inference.verdict import Verdict
 from tests.abuse import picture
 
 

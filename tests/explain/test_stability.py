@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from fakelens.data.transforms.degradations import PROTOCOLS, degrade
-from fakelens.inference.detector import load_detector
 from fakelens.errors import UserError
 from fakelens.explain.stability import Step, stability, stability_sentence
+from fakelens.inference.detector import load_detector
 from tests.abuse import picture
 
 

@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import constants, hf_api
 from huggingface_hub.utils import _http, close_session
 
-from fakelens.hub import hub_errors as connection
+from fakelens.hub import hub_errors
 from tests.conftest import SCRIPTS
 from tests.hub_fixture import hub
 
@@ -41,7 +41,7 @@ def at_the_hub(server, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", os.path.join(server.env["HF_HOME"], "token"))
     monkeypatch.setattr(_http, "time", SimpleNamespace(sleep=lambda seconds: None))
-    monkeypatch.setattr(connection, "WAITS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(hub_errors, "WAITS", (0.0, 0.0, 0.0))
     yield server
     close_session()
 

@@ -6,8 +6,8 @@ from safetensors.numpy import load_file, save_file
 
 import fakelens
 from fakelens.errors import UserError
-from fakelens.hub.publish import collect_files
 from fakelens.hub.preflight import check_files
+from fakelens.hub.publish import collect_files
 from tests.hub.pushing import REPO, assert_refused
 from tests.hub.records import write_report, write_run
 

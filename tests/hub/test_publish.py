@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fakelens.hub.publish import assemble, collect_files
 from fakelens.hub.preflight import ALLOWED
+from fakelens.hub.publish import assemble, collect_files
 from tests.abuse import picture
 from tests.hub.pushing import REPO, assert_refused, pushed, shift_weights, tree
 from tests.hub.records import OPENFAKE, entry, write_report, write_run

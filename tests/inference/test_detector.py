@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from fakelens import load_detector
-from fakelens.inference.detector import Detector
 from fakelens.errors import UserError
+from fakelens.inference.detector import Detector
 from fakelens.zoo.registry import build_detector, build_processor
 from tests.abuse import picture
 

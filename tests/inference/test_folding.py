@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention
 
-from fakelens.zoo import registry as zoo
 from fakelens.inference.detector import load_detector
 from fakelens.inference.folding import FoldedNetwork, folded
+from fakelens.zoo import registry
 
 CONVOLUTIONAL = ("patch_lens", "mobilenet_v2", "efficientnetv2_s", "resnet_se", "custom_cnn")
 
@@ -34,7 +34,7 @@ def settled(network):
 
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_networks_of_the_zoo_say_the_same_folded(name, pixels):
-    model = settled(zoo.build_detector(name))
+    model = settled(registry.build_detector(name))
     weights = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     network = FoldedNetwork(model)
     with torch.inference_mode():
@@ -52,7 +52,7 @@ def test_the_flagship_is_judged_without_normalisations():
 
 
 def test_weights_and_temperature_that_change_are_followed(pixels):
-    model = settled(zoo.build_detector("patch_lens"))
+    model = settled(registry.build_detector("patch_lens"))
     network = FoldedNetwork(model)
     with torch.inference_mode():
         before = network(pixel_values=pixels).logits
@@ -64,7 +64,7 @@ def test_weights_and_temperature_that_change_are_followed(pixels):
         model.classifier.bias.mul_(3)
     with torch.inference_mode():
         torch.testing.assert_close(network(pixel_values=pixels).logits, before * 1.5, rtol=1e-3, atol=1e-5)
-    model.load_state_dict(settled(zoo.build_detector("patch_lens")).state_dict())
+    model.load_state_dict(settled(registry.build_detector("patch_lens")).state_dict())
     with torch.inference_mode():
         torch.testing.assert_close(network(pixel_values=pixels).logits, model(pixels).logits, rtol=1e-3, atol=1e-4)
 
@@ -91,7 +91,7 @@ def test_a_wrong_guess_is_noticed(pixels):
 
 
 def test_a_network_in_training_is_called_itself(pixels):
-    model = settled(zoo.build_detector("patch_lens")).train()
+    model = settled(registry.build_detector("patch_lens")).train()
     model.dropout.p = 0.0
     seen = [module.num_batches_tracked.item() for module in normalisations(model)]
     FoldedNetwork(model)(pixel_values=pixels).logits.sum().backward()

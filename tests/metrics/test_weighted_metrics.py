@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from fakelens.metrics.detection import detection_metrics
 from fakelens.metrics.bootstrap import place, rank, tally, weighted_metrics
+from fakelens.metrics.detection import detection_metrics
 
 RNG = np.random.default_rng(0)
 FIXED = {"count", "real", "fake"}

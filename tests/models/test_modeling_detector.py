@@ -6,7 +6,14 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import Trainer, TrainingArguments
 
-from fakelens.models import CustomCNNConfig, CustomCNNForImageClassification, ResNetSEConfig, ResNetSEForImageClassification, TimmBackboneConfig, TimmBackboneForImageClassification
+from fakelens.models import (
+    CustomCNNConfig,
+    CustomCNNForImageClassification,
+    ResNetSEConfig,
+    ResNetSEForImageClassification,
+    TimmBackboneConfig,
+    TimmBackboneForImageClassification,
+)
 
 NETWORKS = {
     "custom_cnn": (CustomCNNForImageClassification, CustomCNNConfig, {"hidden_sizes": [4, 8], "classifier_size": 8}),

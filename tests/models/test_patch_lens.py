@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from fakelens.models import PatchLensConfig, PatchLensForImageClassification
-from fakelens.models.modeling_patch_scores import PatchScores
+from fakelens.models.modeling_detector import PatchScores
 from fakelens.zoo.pretrained import load_weights
 
 TINY = "test_efficientnet"

@@ -13,7 +13,7 @@ from gradio_client import Client, handle_file
 
 from tests.abuse import picture
 
-APP = Path(__file__).parents[1] / "space" / "app.py"
+APP = Path(__file__).parents[2] / "space" / "app.py"
 
 
 @pytest.fixture(scope="module")

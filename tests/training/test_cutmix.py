@@ -8,8 +8,8 @@ from transformers import TrainingArguments
 from fakelens.errors import UserError
 from fakelens.models import CustomCNNConfig, CustomCNNForImageClassification, DetectorImageProcessor
 from fakelens.training.cutmix import CutMix, soft_loss
-from fakelens.training.recipe.recipe import load_recipe
 from fakelens.training.loop.trainer import DetectorTrainer
+from fakelens.training.recipe.recipe import load_recipe
 
 
 def generator(seed=0):

@@ -12,9 +12,9 @@ from transformers import (
     TrainingArguments,
 )
 
-from fakelens.zoo.ensembles import build_ensemble
 from fakelens.errors import UserError
 from fakelens.models import EnsembleConfig, EnsembleForImageClassification, EnsembleImageProcessor
+from fakelens.zoo.ensembles import build_ensemble
 from fakelens.zoo.registry import build_detector, build_processor
 
 TINY = {"hidden_sizes": [4, 8], "classifier_size": 8}

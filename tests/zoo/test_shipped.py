@@ -18,10 +18,10 @@ import fakelens
 from fakelens import load_detector
 from fakelens.errors import UserError
 from fakelens.hub.facts.checkpoint import read_checkpoint
+from fakelens.hub.facts.local_models import find_models, trained
 from fakelens.hub.preflight import check_files
 from fakelens.hub.shipped import with_code
 from fakelens.zoo.shipped import DEFAULT_MODEL, SHIPPED, SHIPPED_FOLDER
-from fakelens.hub.facts.local_models import find_models, trained
 from tests.abuse import picture
 from tests.conftest import SCRIPTS
 

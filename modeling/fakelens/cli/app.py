@@ -1,4 +1,4 @@
-"""`fakelens PATH...`: detect_rows images from the command line; `fakelens models`: what there is to detect_rows them with."""
+"""`fakelens PATH...`: detect AI-generated images; `fakelens models`: list the detectors there are."""
 
 import sys
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from fakelens.cli.detect import Drawing, detect_rows
+from fakelens.cli.inputs.expand import expand
 from fakelens.cli.output import printing
 from fakelens.errors import UserError
-from fakelens.cli.inputs.expand import expand
-from fakelens.cli.detect import Drawing, detect_rows
 from fakelens.inference.verdict import Row
 
 VERBS = {"models": "list the zoo, and the models found here with what was measured of them"}
@@ -91,16 +91,16 @@ def detect(
         detector = load_detector(model, device, trust_remote_code)
         detector.fake_threshold(max_fpr)
         inputs = list(expand(names))
-        drawings: list[Drawing] = []
+        wanted: list[Drawing] = []
         if heatmap is not None or save is not None or visualize:
-            from fakelens.cli.output import drawings as pictures
+            from fakelens.cli.output import drawings
 
             if heatmap is not None:
-                drawings.append(pictures.heatmaps(detector, heatmap))
+                wanted.append(drawings.heatmaps(detector, heatmap))
             if save is not None or visualize:
-                drawings.append(pictures.figures(detector, pictures.places(save, len(inputs)), max_fpr))
+                wanted.append(drawings.figures(detector, drawings.places(save, len(inputs)), max_fpr))
         drawn: list[Path] = []
-        rows = _with_figures(detect_rows(detector, inputs, max_fpr, batch_size, drawings), drawn)
+        rows = _with_figures(detect_rows(detector, inputs, max_fpr, batch_size, wanted), drawn)
         if as_csv:
             failed = printing.write_csv(rows)
         elif as_json or not sys.stdout.isatty():
@@ -108,7 +108,7 @@ def detect(
         else:
             failed = printing.write_table(rows)
         if visualize:
-            pictures.show(drawn)
+            drawings.show(drawn)
     except UserError as error:
         raise _stopped(error) from None
     raise typer.Exit(1 if failed else 0)
@@ -128,21 +128,22 @@ def models(
     of reports about these very weights beside the model or among the runs, or of its card: AUROC by data set, split
     and view, and which of its generators were held out of the training data.
     """
-    from fakelens.hub.facts import local_models as zoo_facts
-    from fakelens.cli.output import model_tables as zoo_tables
+    from fakelens.cli.output import model_tables
+    from fakelens.hub.facts import local_models
+    from fakelens.zoo.facts import networks
 
     silence_libraries()
     try:
-        folders = zoo_facts.find_models(runs or [])
-        found = [zoo_facts.trained(folder) for folder in folders]
+        folders = local_models.find_models(runs or [])
+        found = [local_models.trained(folder) for folder in folders]
     except UserError as error:
         raise _stopped(error) from None
-    networks = list(zoo_facts.networks())
+    built = list(networks())
     if as_json or not sys.stdout.isatty():
-        zoo_tables.write_json(networks, found)
+        model_tables.write_json(built, found)
         return
-    zoo_tables.write_networks(networks)
-    zoo_tables.write_models(found)
+    model_tables.write_networks(built)
+    model_tables.write_models(found)
 
 
 def _with_figures(rows: Iterator[Row], figures: list[Path]) -> Iterator[Row]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress
 
-from fakelens.data.decode import ImageError
 from fakelens.cli.inputs.expand import Input
+from fakelens.data.decode import ImageError
 from fakelens.inference.verdict import Row, error_row, verdict_row
 
 if TYPE_CHECKING:  # torch and transformers take seconds to import: `fakelens --help` does without
@@ -30,7 +30,7 @@ def detect_rows(
 
     Args:
         detector: Who judges.
-        inputs: What to detect_rows.
+        inputs: What to judge.
         max_fpr: As of a detector's call.
         batch_size: Images read and judged at a time.
         drawings: What to make of each image that was judged.

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -13,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from fakelens.cli.inputs.expand import expand
 from fakelens.data.decode import DecodedImage, ImageError, decode_image
-from fakelens.inference.detector import Detector, p_fake
 from fakelens.errors import UserError
 from fakelens.evaluation.analysis.attribution import UNKNOWN_BELOW, check_unknown_below, name_generators
-from fakelens.cli.inputs.expand import expand
+from fakelens.inference.detector import Detector, p_fake
 
 
 @dataclass(frozen=True)
@@ -136,28 +135,6 @@ def check_file(path: Path) -> None:
     above = next(folder for folder in path.absolute().parents if folder.exists())
     if not above.is_dir():
         raise UserError(f"{path} cannot be written, for {above} is a file.")
-
-
-def write_file(path: Path, text: str) -> None:
-    """Write a text file whole or not at all, its folder too where there is none.
-
-    Args:
-        path: The file; one that is there is replaced at the end.
-        text: What it holds.
-
-    Raises:
-        UserError: If it cannot be written; what was there is unchanged.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as beside:
-            whole = Path(beside) / path.name
-            whole.write_text(text, encoding="utf-8", newline="")
-            whole.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"{path} could not be written: {error.strerror or error}. What was there is unchanged."
-        ) from None
 
 
 def _decode(path: Path) -> DecodedImage | ImageError:

@@ -16,22 +16,22 @@ from accelerate.utils import broadcast_object_list
 from fakelens.data.audit.audit import audit_source
 from fakelens.data.sources.opening import Source, open_source
 from fakelens.data.transforms.views import check_views
-from fakelens.inference.detector import Detector, load_detector
 from fakelens.errors import UserError
-from fakelens.evaluation.attacks.adversarial import STRENGTHS, attack_table, check_attack, pixel_space
 from fakelens.evaluation.analysis.attribution import UNKNOWN_BELOW, check_unknown_below
-from fakelens.inference.batches import check_images
-from fakelens.evaluation.scoring.controls import control_predictions
+from fakelens.evaluation.attacks.adversarial import STRENGTHS, attack_table, check_attack, pixel_space
+from fakelens.evaluation.attacks.attack_panels import attack_panel
+from fakelens.evaluation.attacks.scenarios import scenarios
 from fakelens.evaluation.report.folder import check_output, write_report
 from fakelens.evaluation.report.gallery import EACH, build_gallery
-from fakelens.inference.identity import identity
-from fakelens.evaluation.scoring.cache import cached
-from fakelens.evaluation.attacks.attack_panels import attack_panel
-from fakelens.evaluation.scoring.predict import Predictions, predict
-from fakelens.evaluation.scoring.ranks import Ranks
 from fakelens.evaluation.report.report import Evaluation, Judged
 from fakelens.evaluation.robustness.robustness import robustness_table
-from fakelens.evaluation.attacks.scenarios import scenarios
+from fakelens.evaluation.scoring.cache import cached
+from fakelens.evaluation.scoring.controls import control_predictions
+from fakelens.evaluation.scoring.predict import Predictions, predict
+from fakelens.evaluation.scoring.ranks import Ranks
+from fakelens.inference.batches import check_images
+from fakelens.inference.detector import Detector, load_detector
+from fakelens.inference.identity import identity
 from fakelens.zoo.shipped import SHIPPED, model_folder
 
 AUDIT_ROWS = 5000  # of a split, at most: enough for a small classifier
@@ -48,7 +48,8 @@ class Options:
         device: As torch names devices; the fastest one present if None.
         limit: Read this many rows from the start of each split; all if None.
         trust_remote_code: Run a repo's own code for an architecture that is not installed here.
-        attacks: Methods of attack, see `fakelens.evaluation.attacks.adversarial`; with them go panels and S2's scenarios.
+        attacks: Methods of attack, see `fakelens.evaluation.attacks.adversarial`; with them go panels and
+            S2's scenarios.
         strengths: Of the attacks, each in [0, 1].
         attack_limit: Attack this many images of each split, half of them of each class; all if None.
         robustness: Also degrade the images, step by step.

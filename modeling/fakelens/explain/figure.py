@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from fakelens.inference.detector import Detector
-from fakelens.inference.verdict import Verdict
 from fakelens.errors import UserError
 from fakelens.explain.maps.heatmap import COLOURS, heat_map, overlay
+from fakelens.inference.detector import Detector
 from fakelens.inference.onnx_model import OnnxModel
+from fakelens.inference.verdict import Verdict
 
 SHOWN = 768  # pixels of the picture's longer side; the evidence is of the whole picture
 FORMATS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".pdf", ".svg"})

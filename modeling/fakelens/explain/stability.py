@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from fakelens.data.transforms.degradations import PROTOCOLS, degrade
-from fakelens.inference.detector import Detector
 from fakelens.errors import UserError
+from fakelens.inference.detector import Detector
 
 AS_IT_IS = "as it is"
 # Unlike the steps of an evaluation, a shrunk picture stays small: so it is when it has been sent around.

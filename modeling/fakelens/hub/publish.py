@@ -7,15 +7,15 @@ import re
 import shutil
 from pathlib import Path
 
+from fakelens.atomic import atomic_directory
 from fakelens.errors import UserError
 from fakelens.hub.card.card import TEMPLATE, render_card
-from fakelens.hub.facts.checkpoint import read_checkpoint
-from fakelens.hub.hub_errors import check_repo_id
 from fakelens.hub.card.examples import NONE, example_files
+from fakelens.hub.facts.checkpoint import read_checkpoint
 from fakelens.hub.facts.report import read_report
 from fakelens.hub.facts.results import eval_result_files
+from fakelens.hub.hub_errors import check_repo_id
 from fakelens.hub.preflight import ALLOWED, CARD, check_files
-from fakelens.atomic import atomic_directory
 
 # Path in the repo -> its content, or the file that holds it.
 Files = dict[str, bytes | Path]

@@ -14,11 +14,11 @@ from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_st
 
 from fakelens import __version__
 from fakelens.errors import UserError
+from fakelens.hub.card.preserved_sections import carry_over
 from fakelens.hub.facts.checkpoint import CONFIG
 from fakelens.hub.hub_errors import check_repo_id, find_token, hub_errors, persist
-from fakelens.hub.card.preserved_sections import carry_over
-from fakelens.hub.publish import Files
 from fakelens.hub.preflight import CARD, EXAMPLES, REPLACED
+from fakelens.hub.publish import Files
 
 VERSION = re.compile(r"\d+(\.\d+){0,2}([-.]?[0-9A-Za-z]+)*")
 

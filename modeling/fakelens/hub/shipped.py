@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from fakelens.hub.facts.checkpoint import RUN
-from fakelens.zoo.shipped import SHIPPED, SHIPPED_FOLDER
 from fakelens.inference.loading import load_network
+from fakelens.zoo.shipped import SHIPPED, SHIPPED_FOLDER
 
 
 def with_code(work: Path) -> Path:

@@ -20,9 +20,9 @@ import fakelens
 from fakelens import __version__
 from fakelens.errors import UserError
 from fakelens.hub.hub_errors import check_repo_id, find_token, hub_errors, persist
+from fakelens.hub.preflight import CARD, check_files
 from fakelens.hub.publish import Files
 from fakelens.hub.push import Published
-from fakelens.hub.preflight import CARD, check_files
 
 SDK = "gradio"
 APP, REQUIREMENTS = "app.py", "requirements.txt"

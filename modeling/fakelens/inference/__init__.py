@@ -1,1 +1,6 @@
-"""TODO."""
+"""Image -> verdict.
+
+Read `detector` first, then `verdict`, what it answers. `loading` gets network and processor (`onnx_model` where it is
+ONNX), `folding` and `threads` make them fast, `input_warnings` knows unusual images, `batches` decodes whole splits,
+`identity` names what scores depend on. `onnx` exports a detector.
+"""

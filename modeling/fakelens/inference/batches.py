@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.sources.labels import FAKE, REAL
-from fakelens.data.sources.reading import read
 from fakelens.data.sources.opening import Source, row_bytes
+from fakelens.data.sources.reading import read
 from fakelens.errors import UserError
 from fakelens.inference.threads import in_order
 

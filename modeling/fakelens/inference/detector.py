@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -16,45 +16,19 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from fakelens.data.decode import DecodedImage, ImageError, decode_image, read_file
 from fakelens.errors import UserError
-from fakelens.inference.input_warnings import warnings_for
-from fakelens.provenance.read import Provenance, disagreement, read_provenance
-from fakelens.inference.verdict import verdict_sentence
 from fakelens.inference.folding import FoldedNetwork
-from fakelens.zoo.shipped import DEFAULT_MODEL, model_name
+from fakelens.inference.input_warnings import warnings_for
 from fakelens.inference.loading import load_network
 from fakelens.inference.onnx_model import OnnxModel
 from fakelens.inference.threads import worker_count, workers
+from fakelens.inference.verdict import Verdict, verdict_sentence
+from fakelens.provenance.read import Provenance, disagreement, read_provenance
+from fakelens.zoo.shipped import DEFAULT_MODEL, model_name
 
 BATCH_SIZE = 16
 # Pictures that a CPU takes through a network at a time. With more, activations outgrow its caches and what the C
 # library keeps for reuse, and every picture takes longer.
 CPU_BATCH = 4
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a detector says of one image.
-
-    Attributes:
-        verdict: "real", "fake", or "uncertain" where the score lies in the detector's uncertain band; None if the
-            image could not be judged.
-        score: P(fake) in [0, 1]; None likewise.
-        sentence: The verdict in plain words, with what it is worth.
-        warnings: In what the image differs from the photographs that a detector knows.
-        provenance: What the file states of itself (format, size, claims of origin); never part of the score.
-        disagreement: Where the file states one thing and the detector another; None if they agree.
-        notes: What was done to the image before it was judged.
-        error: Why it could not be judged; None if it was.
-    """
-
-    verdict: str | None
-    score: float | None
-    sentence: str = ""
-    warnings: tuple[str, ...] = ()
-    provenance: dict[str, Any] = field(default_factory=dict)
-    disagreement: str | None = None
-    notes: tuple[str, ...] = ()
-    error: str | None = None
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,8 @@ from transformers.image_processing_utils import BaseImageProcessor
 import fakelens.models  # noqa: F401  registers our classes, so that they load without code from a repo
 from fakelens.errors import UserError
 from fakelens.inference.onnx_model import MODEL, OnnxModel
+from fakelens.zoo.shipped import SHIPPED, model_folder
 
-SHIPPED = "patch_lens"  # the model inside this package; a folder of that name is ./patch_lens
-SHIPPED_FOLDER = Path(__file__).parent / "shipped" / SHIPPED
-DEFAULT_MODEL = SHIPPED
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
 
 
@@ -50,24 +48,6 @@ def load_network(
         )
         raise UserError(f"The model {name!r} does not load: {first} {way_out}") from error
     return (network if exported is None else OnnxModel(exported, config, device)), processor
-
-
-def model_name(model: str | Path) -> str:
-    """Return a model's name as it is shown and understood: a `Path` is a folder, even one called as the shipped model.
-
-    Args:
-        model: What somebody named.
-    """
-    return f"./{model}" if isinstance(model, Path) and str(model) == SHIPPED else str(model)
-
-
-def model_folder(name: str) -> Path:
-    """Return the folder that a model's name stands for: this package's own, or the name itself, which may be none.
-
-    Args:
-        name: `patch_lens`, a folder, or a Hub id.
-    """
-    return SHIPPED_FOLDER if name == SHIPPED else Path(name)
 
 
 def onnx_file(name: str) -> Path | None:

@@ -1,9 +1,10 @@
-"""A verdict as one row, as JSON holds it: what the command line prints, and what the Space's API answers."""
+"""What a detector says of one image: the verdict, the sentence that explains it, and the row that JSON holds of it.
 
-from typing import TYPE_CHECKING, Any
+Imports neither torch nor transformers, which take seconds: `fakelens --help` does without.
+"""
 
-if TYPE_CHECKING:  # torch and transformers take seconds to import: `fakelens --help` does without
-    from fakelens.inference.verdict import Verdict
+from dataclasses import dataclass, field
+from typing import Any
 
 Row = dict[str, Any]
 
@@ -13,9 +14,72 @@ FIELDS = (
     *("sentence", "warnings", "provenance", "disagreement", "notes", "error"),
 )
 PICTURES = ("heatmap", "figure")
+SHARES = (100, 1000, 10_000, 100_000)
 
 
-def verdict_row(name: str, model: str, verdict: "Verdict") -> Row:
+@dataclass(frozen=True)
+class Verdict:
+    """What a detector says of one image.
+
+    Attributes:
+        verdict: "real", "fake", or "uncertain" where the score lies in the detector's uncertain band; None if the
+            image could not be judged.
+        score: P(fake) in [0, 1]; None likewise.
+        sentence: The verdict in plain words, with what it is worth.
+        warnings: In what the image differs from the photographs that a detector knows.
+        provenance: What the file states of itself (format, size, claims of origin); never part of the score.
+        disagreement: Where the file states one thing and the detector another; None if they agree.
+        notes: What was done to the image before it was judged.
+        error: Why it could not be judged; None if it was.
+    """
+
+    verdict: str | None
+    score: float | None
+    sentence: str = ""
+    warnings: tuple[str, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
+    disagreement: str | None = None
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+
+def verdict_sentence(verdict: str | None, score: float | None = None, max_fpr: float | None = None) -> str:
+    """Say a verdict in words.
+
+    Args:
+        verdict: "real", "fake", "uncertain", or None for an image that could not be judged.
+        score: P(fake) in [0, 1]; None likewise.
+        max_fpr: The share of photographs, in (0, 1), that the threshold for "fake" keeps to; None if it is not known.
+    """
+    if verdict is None or score is None:
+        return "Not judged."
+    if verdict == "real":
+        return (
+            f"Probably a photograph: the detector's score for AI-generated is {_rounded(score)}. "
+            "That is no proof: it may miss generators that it was not trained on."
+        )
+    if verdict == "uncertain":
+        return (
+            f"The detector cannot tell: its score of {_rounded(score)} lies between those of photographs and those of "
+            "AI-generated pictures. Rely on other evidence."
+        )
+    if max_fpr is None:
+        kept = "How many photographs get this verdict by mistake, the model's card says."
+    else:
+        among = next((n for n in SHARES if max_fpr * n >= 1), SHARES[-1])
+        kept = (
+            f"Of {among:,} photographs like those it was calibrated on, at most {max_fpr * among:g} get this verdict "
+            "by mistake; of others it may be more."
+        )
+    return f"Probably AI-generated: the detector's score for it is {_rounded(score)}. {kept}"
+
+
+def _rounded(score: float) -> str:
+    """Return a score with two decimals that never claims certainty."""
+    return "above 0.99" if score > 0.99 else "below 0.01" if score < 0.01 else f"{score:.2f}"
+
+
+def verdict_row(name: str, model: str, verdict: Verdict) -> Row:
     """Return the row of an image that a detector was shown.
 
     Args:

@@ -14,8 +14,15 @@ from transformers import EvalPrediction
 
 from fakelens.data.sources.labels import FAKE, REAL
 from fakelens.errors import UserError
-from fakelens.metrics.bootstrap import Interval, bootstrap, intervals_of, replicates_for
-from fakelens.metrics.bootstrap import ECE_BINS, FPR_CAPS, calibration_bins
+from fakelens.metrics.bootstrap import (
+    ECE_BINS,
+    FPR_CAPS,
+    Interval,
+    bootstrap,
+    calibration_bins,
+    intervals_of,
+    replicates_for,
+)
 
 TRAINING_METRICS = ("accuracy", "precision", "recall", "f1", "auroc")
 ROUNDING = 1e-6  # by which a float32 softmax may leave [0, 1]

@@ -1,26 +1,23 @@
-"""What travels to the Hub: configurations, networks and image processors, each file able to stand alone.
+"""What travels to the Hub: networks with their configurations, and image processors; flat, without other files.
 
 Files here import nothing else of fakelens and name each other by `from .file import Name` only, because transformers
 copies them into a model's repo. This file stays behind: it registers the classes, so that where fakelens is installed
 a model of ours loads without running code from its repo, and is saved with its code beside it.
+
+Read `modeling_detector` first, what all share. Each other `modeling_` file is one network: its configuration, then its
+layers, smallest first. `image_processing_` files say what pixels the networks take.
 """
 
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 
-from .configuration_custom_cnn import CustomCNNConfig
-from .configuration_detector import DetectorConfig
-from .configuration_ensemble import EnsembleConfig
-from .configuration_patch_lens import PatchLensConfig
-from .configuration_resnet_se import ResNetSEConfig
-from .configuration_timm_backbone import TimmBackboneConfig
 from .image_processing_detector import DetectorImageProcessor
 from .image_processing_ensemble import EnsembleImageProcessor
-from .modeling_custom_cnn import CustomCNNForImageClassification
-from .modeling_detector import DetectorPreTrainedModel
-from .modeling_ensemble import EnsembleForImageClassification
-from .modeling_patch_lens import PatchLensForImageClassification
-from .modeling_resnet_se import ResNetSEForImageClassification
-from .modeling_timm_backbone import TimmBackboneForImageClassification
+from .modeling_custom_cnn import CustomCNNConfig, CustomCNNForImageClassification
+from .modeling_detector import DetectorConfig, DetectorPreTrainedModel
+from .modeling_ensemble import EnsembleConfig, EnsembleForImageClassification
+from .modeling_patch_lens import PatchLensConfig, PatchLensForImageClassification
+from .modeling_resnet_se import ResNetSEConfig, ResNetSEForImageClassification
+from .modeling_timm_backbone import TimmBackboneConfig, TimmBackboneForImageClassification
 
 for _config, _model, _processor in (
     (CustomCNNConfig, CustomCNNForImageClassification, DetectorImageProcessor),

@@ -1,15 +1,65 @@
 """What all our own networks share: from the last layer's units to logits, and averaging over crops."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention
 
-from .configuration_detector import DetectorConfig
+
+class DetectorConfig(PreTrainedConfig):
+    r"""The part of a configuration that says what a detector's scores mean.
+
+    Labels default to `{0: "real", 1: "fake"}`. A detector that names generators has "real" first and one label for
+    each generator after it.
+
+    Args:
+        logit_temperature (`float`, *optional*, defaults to 1.0): Logits are divided by it; fitted on validation data.
+        decision_threshold (`float`, *optional*, defaults to 0.5): P(fake) from which a verdict is "fake".
+        **kwargs: Passed to `PreTrainedConfig`.
+
+    Raises:
+        ValueError: If the temperature or the threshold is out of range, or there are fewer than two labels.
+    """
+
+    def __init__(self, logit_temperature: float = 1.0, decision_threshold: float = 0.5, **kwargs: Any):
+        self.logit_temperature = logit_temperature
+        self.decision_threshold = decision_threshold
+        if logit_temperature <= 0 or not 0 <= decision_threshold <= 1:
+            raise ValueError("logit_temperature must lie above 0 and decision_threshold in [0, 1].")
+        if "num_labels" not in kwargs:
+            kwargs.setdefault("id2label", {0: "real", 1: "fake"})
+            kwargs.setdefault("label2id", {label: int(i) for i, label in kwargs["id2label"].items()})
+        super().__init__(**kwargs)
+        if len(self.labels) < 2:
+            # One label makes transformers train a regression and pipelines hide the other label.
+            raise ValueError(f"A detector needs at least two labels, real and fake; id2label has {len(self.labels)}.")
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels in the order of the logits."""
+        return [str(label) for _, label in sorted((self.id2label or {}).items())]
+
+
+# A protocol, not a base class: a network that was loaded from its repo's own code would inherit from another copy.
+@runtime_checkable
+class PatchScores(Protocol):
+    """Has scores of its own for every place."""
+
+    def patch_logits(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        r"""Score every place of a batch of images.
+
+        Args:
+            pixel_values (`torch.Tensor` of shape `(batch_size, 3, height, width)`): Normalised images.
+
+        Returns:
+            `torch.Tensor` of shape `(batch_size, rows, columns)`: logit(fake) - logit(real) of each place, divided by
+            the configuration's temperature as the image's own logits are; rows and columns lie evenly over the image.
+        """
+        ...
 
 
 def num_units(config: DetectorConfig) -> int:
@@ -82,4 +132,4 @@ class DetectorPreTrainedModel(PreTrainedModel):
         return ImageClassifierOutputWithNoAttention(loss=loss, logits=logits)
 
 
-__all__ = ["DetectorPreTrainedModel", "num_units"]
+__all__ = ["DetectorConfig", "DetectorPreTrainedModel", "PatchScores", "num_units"]

@@ -9,9 +9,9 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification, Pr
 from transformers.image_processing_utils import BaseImageProcessor
 
 from fakelens.errors import UserError
-from fakelens.zoo.shipped import model_folder, model_name
 from fakelens.models import EnsembleConfig, EnsembleForImageClassification, EnsembleImageProcessor
 from fakelens.zoo.registry import ARCHITECTURES
+from fakelens.zoo.shipped import model_folder, model_name
 
 Member = str | Path | tuple[PreTrainedModel, BaseImageProcessor]
 

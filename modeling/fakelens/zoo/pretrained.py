@@ -14,7 +14,11 @@ from timm.models import get_pretrained_cfg
 from transformers import PreTrainedModel, TimmWrapperForImageClassification
 
 from fakelens.errors import UserError
-from fakelens.models import DetectorPreTrainedModel, PatchLensForImageClassification, TimmBackboneForImageClassification
+from fakelens.models import (
+    DetectorPreTrainedModel,
+    PatchLensForImageClassification,
+    TimmBackboneForImageClassification,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,18 @@ from transformers import (
 from transformers.image_processing_utils import BaseImageProcessor
 
 from fakelens.errors import UserError
-from fakelens.models import CustomCNNConfig, CustomCNNForImageClassification, DetectorConfig, DetectorImageProcessor, PatchLensConfig, PatchLensForImageClassification, ResNetSEConfig, ResNetSEForImageClassification, TimmBackboneConfig, TimmBackboneForImageClassification
+from fakelens.models import (
+    CustomCNNConfig,
+    CustomCNNForImageClassification,
+    DetectorConfig,
+    DetectorImageProcessor,
+    PatchLensConfig,
+    PatchLensForImageClassification,
+    ResNetSEConfig,
+    ResNetSEForImageClassification,
+    TimmBackboneConfig,
+    TimmBackboneForImageClassification,
+)
 from fakelens.zoo.pretrained import fetch_weights, load_weights
 
 LABELS = ["real", "fake"]

@@ -10,9 +10,9 @@ import pytest
 
 from fakelens.cli.inputs import archives
 from fakelens.cli.inputs.archives import members
+from fakelens.cli.inputs.expand import expand
 from fakelens.data.decode import ImageError
 from fakelens.errors import UserError
-from fakelens.cli.inputs.expand import expand
 from tests.abuse import picture
 
 

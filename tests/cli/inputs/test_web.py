@@ -14,8 +14,8 @@ from ipaddress import ip_address
 import pytest
 
 from fakelens.cli.inputs import web
-from fakelens.data.decode import ImageError
 from fakelens.cli.inputs.web import fetch, is_public
+from fakelens.data.decode import ImageError
 
 ANSWER = b"the bytes of an image"
 

@@ -17,9 +17,9 @@ from safetensors.torch import save_file
 
 from fakelens.data.aligned.autoencoders import Autoencoder, open_autoencoder
 from fakelens.data.aligned.reconstruct import Reconstruction, make_pair, original_of, write_pairs
-from fakelens.data.sources.skips import SkipLog
-from fakelens.data.sources.opening import examples, open_source
 from fakelens.data.aligned.tiny_autoencoder import tiny_decoder, tiny_encoder
+from fakelens.data.sources.opening import examples, open_source
+from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
 from tests.conftest import SCRIPTS
 

@@ -12,7 +12,13 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from fakelens.data.aligned.reconstruct import original_of
-from fakelens.data.aligned.small_autoencoders import KINDS, SmallNetwork, as_autoencoder, reconstruction_loss, train_autoencoder
+from fakelens.data.aligned.small_autoencoders import (
+    KINDS,
+    SmallNetwork,
+    as_autoencoder,
+    reconstruction_loss,
+    train_autoencoder,
+)
 from fakelens.data.aligned.small_collection import SCALES, open_small, small_kinds, training_pictures
 from fakelens.data.sources.opening import open_source
 from fakelens.errors import UserError

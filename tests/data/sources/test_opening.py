@@ -2,9 +2,9 @@ import datasets
 import pyarrow.parquet as pq
 import pytest
 
+from fakelens.data.sources.opening import examples, open_source
 from fakelens.data.sources.reading import StreamError
 from fakelens.data.sources.skips import SkipLog
-from fakelens.data.sources.opening import examples, open_source
 from fakelens.errors import UserError
 from tests.abuse import picture
 

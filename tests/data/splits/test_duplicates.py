@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from fakelens.data.splits import duplicates as near_duplicates
+from fakelens.data.splits import duplicates
 from fakelens.data.splits.duplicates import DISTANCE, group_near, near_pairs, perceptual_hash
 from tests.abuse import picture
 
@@ -34,7 +34,7 @@ def brute_force(hashes, distance):
 
 @pytest.mark.parametrize("distance", range(11))
 def test_the_search_finds_what_comparing_all_pairs_finds(distance, monkeypatch):
-    monkeypatch.setattr(near_duplicates, "CHUNK", 97)  # so that one hash's candidates come in several batches
+    monkeypatch.setattr(duplicates, "CHUNK", 97)  # so that one hash's candidates come in several batches
     hashes = planted()
     found = set()
     for left, right in near_pairs(hashes, distance):
@@ -67,4 +67,4 @@ def test_the_hash_is_imagehash_s_and_outlives_saving_and_scaling():
     for same in (Image.open(file), photograph.resize((150, 100)), ImageEnhance.Brightness(photograph).enhance(0.8)):
         assert (ours ^ perceptual_hash(same)).bit_count() <= DISTANCE
     others = [perceptual_hash(picture(300, 200, seed=seed)) for seed in range(2, 40)]
-    assert min((ours ^ other).bit_count() for other in others) > near_duplicates.MAX_DISTANCE
+    assert min((ours ^ other).bit_count() for other in others) > duplicates.MAX_DISTANCE

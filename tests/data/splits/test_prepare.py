@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from fakelens.data.splits.prepare import Preparation, prepare
-from fakelens.data.sources.skips import SkipLog
 from fakelens.data.sources.opening import examples, open_source
+from fakelens.data.sources.skips import SkipLog
+from fakelens.data.splits.prepare import Preparation, prepare
 from fakelens.errors import UserError
 from tests.abuse import picture
 from tests.conftest import SCRIPTS
@@ -253,7 +253,9 @@ def test_data_that_is_refused(pile, shards, tmp_path, monkeypatch):
         with pytest.raises(UserError, match=words):
             prepare(str(data), splits, tmp_path / output, Preparation())
         assert files(tmp_path) == before
-    monkeypatch.setattr("fakelens.data.splits.prepare.open_source", lambda spec, split: open_source(str(shards), split))
+    monkeypatch.setattr(
+        "fakelens.data.splits.prepare.open_source", lambda spec, split: open_source(str(shards), split)
+    )
     with pytest.raises(UserError, match="user/data is no folder of this machine.*--report_only"):
         prepare("user/data", ["train", "test"], tmp_path / "out", Preparation())
     assert prepare("user/data", ["train", "test"], None, Preparation())["removed"] == 3

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio
 from torch.utils.data import DataLoader, Dataset
 
-from fakelens.data.transforms import codecs, social_media as sharing
+from fakelens.data.transforms import codecs, social_media
 from fakelens.data.transforms.codecs import recompress
 from fakelens.data.transforms.corruptions import FOG, SNOW
 from fakelens.data.transforms.degradations import DEGRADATIONS, PROTOCOLS, Degradations, degrade
@@ -281,7 +281,7 @@ class TestOverlayText:
         assert degrade(photograph, [{"name": "overlay_text", "opacity": 0}], 0) == photograph
 
     def test_a_pillow_without_fonts_is_named(self, monkeypatch):
-        monkeypatch.setattr(sharing.features, "check", lambda feature: feature != "freetype2")
+        monkeypatch.setattr(social_media.features, "check", lambda feature: feature != "freetype2")
         with pytest.raises(UserError, match="overlay_text: this Pillow was built without FreeType"):
             Degradations.from_list([{"name": "overlay_text"}])
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from fakelens.data.sources.opening import open_source
-from fakelens.inference.detector import load_detector
 from fakelens.errors import UserError
 from fakelens.evaluation.analysis.attribution import UNKNOWN, attribute, likeliest_share, name_generators
-from fakelens.evaluation.report.console import print_summary
 from fakelens.evaluation.plots.plots import draw_attributions
-from fakelens.evaluation.scoring.predict import Predictions, predict
+from fakelens.evaluation.report.console import print_summary
 from fakelens.evaluation.run import Options, evaluate_models
+from fakelens.evaluation.scoring.predict import Predictions, predict
+from fakelens.inference.detector import load_detector
 
 CLASSES = ("real", "alpha", "beta")
 

@@ -9,7 +9,15 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from fakelens.errors import UserError
-from fakelens.evaluation.analysis.comparison import COLUMNS, compare, comparison_rows, delong, draw_comparison, holm, mcnemar
+from fakelens.evaluation.analysis.comparison import (
+    COLUMNS,
+    compare,
+    comparison_rows,
+    delong,
+    draw_comparison,
+    holm,
+    mcnemar,
+)
 from fakelens.evaluation.report.markdown import table
 from fakelens.evaluation.scoring.predict import Predictions
 

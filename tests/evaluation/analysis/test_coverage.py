@@ -7,7 +7,15 @@ import pytest
 from PIL import Image
 
 from fakelens.errors import UserError
-from fakelens.evaluation.analysis.coverage import alarms_by_source, alarms_rows, band_coverage, coverage, coverage_curve, coverage_table, draw_coverage
+from fakelens.evaluation.analysis.coverage import (
+    alarms_by_source,
+    alarms_rows,
+    band_coverage,
+    coverage,
+    coverage_curve,
+    coverage_table,
+    draw_coverage,
+)
 from fakelens.evaluation.report.markdown import table
 from fakelens.evaluation.scoring.predict import Predictions
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fakelens.inference.detector import p_fake
-from fakelens.evaluation.scoring.predict import Predictions
 from fakelens.evaluation.analysis.reliability import before_and_after, draw_reliability
+from fakelens.evaluation.scoring.predict import Predictions
+from fakelens.inference.detector import p_fake
 from fakelens.metrics.detection import expected_calibration_error
 from fakelens.training.calibration.temperature import at_temperature
 

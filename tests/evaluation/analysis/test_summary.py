@@ -7,8 +7,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from fakelens.errors import UserError
-from fakelens.evaluation.scoring.predict import Predictions
 from fakelens.evaluation.analysis.summary import shortcut_gap, summarise, summarise_view
+from fakelens.evaluation.scoring.predict import Predictions
 from fakelens.metrics.bootstrap import METHOD
 from fakelens.metrics.detection import detection_intervals
 

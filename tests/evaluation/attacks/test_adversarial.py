@@ -7,15 +7,15 @@ from PIL import Image
 
 from fakelens.data.decode import decode_image
 from fakelens.data.sources.opening import open_source, row_bytes
-from fakelens.inference.detector import load_detector
-from fakelens.zoo.ensembles import build_ensemble
 from fakelens.errors import UserError
 from fakelens.evaluation.attacks.adversarial import Attack, attack_table, processed
-from fakelens.evaluation.report.console import print_summary
 from fakelens.evaluation.plots.curves import draw_attacks
-from fakelens.evaluation.scoring.predict import predict
+from fakelens.evaluation.report.console import print_summary
 from fakelens.evaluation.run import Options, evaluate_models
+from fakelens.evaluation.scoring.predict import predict
+from fakelens.inference.detector import load_detector
 from fakelens.metrics.detection import detection_metrics
+from fakelens.zoo.ensembles import build_ensemble
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from PIL import Image
 
 from fakelens.data.decode import decode_image
 from fakelens.data.sources.opening import open_source, row_bytes
-from fakelens.inference.detector import load_detector
 from fakelens.errors import UserError
 from fakelens.evaluation.attacks.attack_panels import attack_panel, draw_panels
+from fakelens.inference.detector import load_detector
 
 
 @pytest.mark.parametrize("method", ["fgsm", "pgd"])

@@ -6,15 +6,15 @@ import pytest
 from PIL import Image
 
 from fakelens.data.sources.opening import open_source
-from fakelens.inference.detector import load_detector
-from fakelens.zoo.ensembles import build_ensemble
 from fakelens.errors import UserError
 from fakelens.evaluation.attacks.adversarial import attack_table
-from fakelens.evaluation.scoring.predict import predict
+from fakelens.evaluation.attacks.scenarios import choose, scenarios
 from fakelens.evaluation.plots.robustness import draw_scenarios
 from fakelens.evaluation.robustness.tables import scenario_rows
-from fakelens.evaluation.attacks.scenarios import choose, scenarios
+from fakelens.evaluation.scoring.predict import predict
+from fakelens.inference.detector import load_detector
 from fakelens.metrics.detection import detection_metrics
+from fakelens.zoo.ensembles import build_ensemble
 
 COUNTS = ("true_negatives", "false_positives", "false_negatives", "true_positives", "count", "misclassified")
 

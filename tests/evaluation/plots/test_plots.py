@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fakelens.evaluation.analysis.summary import summarise
 from fakelens.evaluation.plots.plots import draw_history, draw_split, learning_curves
 from fakelens.evaluation.scoring.predict import Predictions
-from fakelens.evaluation.analysis.summary import summarise
 
 HISTORY = [
     {"step": 10, "loss": 0.7, "learning_rate": 1e-3, "grad_norm": 1.5},

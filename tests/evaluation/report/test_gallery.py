@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from fakelens.data.sources.opening import open_source
-from fakelens.inference.detector import load_detector
 from fakelens.evaluation.report.gallery import KINDS, build_gallery, evidence_shares, surest, write_gallery
 from fakelens.evaluation.scoring.predict import predict
+from fakelens.inference.detector import load_detector
 
 
 class Words(HTMLParser):

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fakelens.data.transforms.degradations import PROTOCOLS
 from fakelens.data.sources.opening import open_source
-from fakelens.inference.detector import load_detector
-from fakelens.zoo.ensembles import build_ensemble
+from fakelens.data.transforms.degradations import PROTOCOLS
 from fakelens.errors import UserError
-from fakelens.evaluation.scoring.predict import predict
-from fakelens.evaluation.robustness.robustness import robustness_table, verdict_changes
 from fakelens.evaluation.plots.robustness import draw_changes, draw_robustness
+from fakelens.evaluation.robustness.robustness import robustness_table, verdict_changes
 from fakelens.evaluation.robustness.tables import stability_rows, step_rows
+from fakelens.evaluation.scoring.predict import predict
+from fakelens.inference.detector import load_detector
 from fakelens.metrics.detection import detection_metrics
+from fakelens.zoo.ensembles import build_ensemble
 
 BLUR_AND_NOISE = {
     "blur_2": [{"name": "blur", "sigma": 2.0}],

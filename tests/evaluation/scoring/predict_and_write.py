@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from fakelens.cli.script import script
 from fakelens.data.sources.opening import open_source
-from fakelens.inference.detector import Detector, load_detector
 from fakelens.evaluation.scoring.predict import predict
 from fakelens.evaluation.scoring.ranks import Ranks
-from fakelens.cli.script import script
+from fakelens.inference.detector import Detector, load_detector
 
 CASES = {"dealt": {}, "limited": {"limit": 14}, "by_files": {}}
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from fakelens.data.sources.opening import open_source
-from fakelens.inference.detector import load_detector
+from fakelens.evaluation.analysis.summary import summarise
 from fakelens.evaluation.scoring.controls import ALWAYS_FAKE, FILE_FORMAT, control_predictions, file_formats
 from fakelens.evaluation.scoring.predict import predict
-from fakelens.evaluation.analysis.summary import summarise
+from fakelens.inference.detector import load_detector
 
 
 def test_a_data_set_whose_fakes_are_pngs_is_solved_by_their_format_and_not_once_normalised(tiny_model, class_folders):

@@ -9,10 +9,10 @@ from transformers import TimmWrapperImageProcessor, pipeline
 from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.sources.opening import open_source, row_bytes
 from fakelens.data.transforms.views import apply_view
-from fakelens.inference.detector import Detector, load_detector
-from fakelens.zoo.ensembles import build_ensemble
 from fakelens.errors import UserError
 from fakelens.evaluation.scoring.predict import predict
+from fakelens.inference.detector import Detector, load_detector
+from fakelens.zoo.ensembles import build_ensemble
 from fakelens.zoo.registry import build_detector, build_processor
 from tests.evaluation.conftest import picture
 

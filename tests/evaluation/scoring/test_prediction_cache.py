@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from fakelens.data.sources.opening import open_source
-from fakelens.inference.detector import load_detector
 from fakelens.errors import UserError
-from fakelens.evaluation.scoring import row_scorer as scoring
-from fakelens.evaluation.scoring.prediction_cache import PredictionCache, Part
-from fakelens.inference.identity import identity
+from fakelens.evaluation.scoring import row_scorer
 from fakelens.evaluation.scoring.predict import predict
+from fakelens.evaluation.scoring.prediction_cache import Part, PredictionCache
+from fakelens.inference.detector import load_detector
+from fakelens.inference.identity import identity
 from tests.conftest import SCRIPTS
 from tests.tiny_data import write_tiny_data
 
@@ -31,11 +31,11 @@ def decoded(monkeypatch):
     """Every row that is decoded is counted."""
     count = []
 
-    def counting(data, decode=scoring.decode_image):
+    def counting(data, decode=row_scorer.decode_image):
         count.append(data)
         return decode(data)
 
-    monkeypatch.setattr(scoring, "decode_image", counting)
+    monkeypatch.setattr(row_scorer, "decode_image", counting)
     return count
 
 

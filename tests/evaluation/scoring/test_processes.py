@@ -77,9 +77,7 @@ def test_what_was_computed_is_not_computed_again(tmp_path):
 
     first = cached(tmp_path / "kept", {"model": "a", "rows": 3}, compute)
     assert (
-        cached(tmp_path / "kept", {"rows": 3, "model": "a"}, compute)
-        == first
-        == {"auroc": 0.1 + 0.2, "nothing": None}
+        cached(tmp_path / "kept", {"rows": 3, "model": "a"}, compute) == first == {"auroc": 0.1 + 0.2, "nothing": None}
     )
     assert len(calls) == 1
     cached(tmp_path / "kept", {"model": "b", "rows": 3}, compute)

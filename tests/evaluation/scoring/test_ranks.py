@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from fakelens.data.sources.opening import open_source
-from fakelens.inference.detector import load_detector
 from fakelens.evaluation.scoring.predict import predict
 from fakelens.evaluation.scoring.ranks import Ranks
+from fakelens.inference.detector import load_detector
 from tests.conftest import SCRIPTS
 from tests.evaluation.scoring.predict_and_write import CASES, case
 from tests.tiny_data import write_tiny_data

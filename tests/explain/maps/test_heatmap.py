@@ -4,11 +4,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from fakelens.inference.detector import Detector
-from fakelens.zoo.ensembles import build_ensemble
 from fakelens.explain.maps.heatmap import grad_cam, heat_map, overlay, save_overlay
+from fakelens.inference.detector import Detector
 from fakelens.models import CustomCNNConfig, CustomCNNForImageClassification, DetectorImageProcessor
-from fakelens.models.modeling_patch_scores import PatchScores
+from fakelens.models.modeling_detector import PatchScores
+from fakelens.zoo.ensembles import build_ensemble
 from fakelens.zoo.registry import build_detector, build_processor, names
 from tests.abuse import picture
 from tests.awake import awake

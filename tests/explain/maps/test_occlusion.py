@@ -3,14 +3,14 @@ import pytest
 import torch
 from PIL import Image
 
-from fakelens.inference.detector import Detector
-from fakelens.zoo.ensembles import build_ensemble
 from fakelens.errors import UserError
 from fakelens.explain.maps.heatmap import heat_map
 from fakelens.explain.maps.occlusion import judged_box, occlusion_map
-from fakelens.models import CustomCNNConfig, CustomCNNForImageClassification, DetectorImageProcessor
+from fakelens.inference.detector import Detector
 from fakelens.inference.onnx.export import write_graph
 from fakelens.inference.onnx_model import OnnxModel
+from fakelens.models import CustomCNNConfig, CustomCNNForImageClassification, DetectorImageProcessor
+from fakelens.zoo.ensembles import build_ensemble
 from tests.abuse import picture
 
 

@@ -7,11 +7,11 @@ import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 
 import fakelens
-from fakelens.zoo import registry as zoo
 from fakelens.hub.card.card import TEMPLATE, render_card
 from fakelens.hub.facts.checkpoint import read_checkpoint
 from fakelens.hub.facts.report import METRICS, read_report
 from fakelens.hub.facts.results import eval_result_files
+from fakelens.zoo import registry
 from tests.hub.records import BAND, OPENFAKE, ROBUSTNESS, entry, numbers, view, write_report, write_run
 from tests.local_hub.metadata import metadata_errors
 
@@ -64,7 +64,7 @@ def test_every_card_has_the_same_sections_and_metadata_that_the_hub_takes(render
         assert all(line.endswith("|") for line in card.splitlines() if line.startswith("|"))
 
 
-@pytest.mark.parametrize("name", [*zoo.names(), "ensemble"])
+@pytest.mark.parametrize("name", [*registry.names(), "ensemble"])
 def test_every_model_of_the_zoo_has_a_card_that_says_what_it_is(render, model, name):
     write_run(model, OPENFAKE, recipe={"architecture": name, "data": OPENFAKE})
     card = render()

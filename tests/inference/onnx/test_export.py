@@ -13,16 +13,16 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from fakelens.cli.app import app
-from fakelens.inference.detector import load_detector
-from fakelens.zoo.ensembles import build_ensemble
 from fakelens.errors import UserError
 from fakelens.evaluation.attacks.adversarial import Attack
-from fakelens.inference.identity import identity
 from fakelens.evaluation.run import Options, evaluate_models
 from fakelens.explain.maps.heatmap import heat_map
+from fakelens.inference.detector import load_detector
+from fakelens.inference.identity import identity
 from fakelens.inference.loading import load_network
 from fakelens.inference.onnx import check, export
 from fakelens.inference.onnx_model import OnnxModel
+from fakelens.zoo.ensembles import build_ensemble
 from fakelens.zoo.registry import build_detector, build_processor, names
 from tests.abuse import picture
 from tests.awake import awake

@@ -14,9 +14,8 @@ from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image, PngImagePlugin
 
-from fakelens.inference.verdict import Verdict
 from fakelens.inference.detector import load_detector
-from fakelens.inference.verdict import FIELDS
+from fakelens.inference.verdict import FIELDS, Verdict
 from tests.abuse import picture
 from tests.space.apps import serving
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from fakelens.data.sources.opening import open_source
-from fakelens.inference.detector import load_detector, p_fake
 from fakelens.errors import UserError
+from fakelens.inference.detector import load_detector, p_fake
 from fakelens.training.calibration.calibration import Scored, fit, judge
-from fakelens.training.loop.validation import calibrate, score_validation
-from fakelens.training.data.examples import Classes, ValidationSet
 from fakelens.training.calibration.temperature import at_temperature
+from fakelens.training.data.examples import Classes, ValidationSet
+from fakelens.training.loop.validation import calibrate, score_validation
 from tests.abuse import picture
 from tests.tiny_data import write_tiny_data
 

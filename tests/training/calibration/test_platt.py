@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 from scipy.special import expit
 
-from fakelens.inference.detector import Detector, load_detector, p_fake
 from fakelens.errors import UserError
+from fakelens.inference.detector import Detector, load_detector, p_fake
 from fakelens.training.calibration.calibration import Scored, fit, judge
 from fakelens.training.calibration.platt import apply_bias, bias_effect, fit_platt, log_odds, shifted
 from fakelens.training.calibration.temperature import at_temperature, fit_temperature

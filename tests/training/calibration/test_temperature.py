@@ -7,8 +7,15 @@ from scipy.special import expit
 from transformers import pipeline
 
 from fakelens.inference.detector import Detector, load_detector, p_fake
+from fakelens.training.calibration.temperature import (
+    BOUNDS,
+    apply_temperature,
+    at_temperature,
+    fit_temperature,
+    negative_log_likelihood,
+    uncalibrated,
+)
 from fakelens.zoo.ensembles import build_ensemble
-from fakelens.training.calibration.temperature import BOUNDS, apply_temperature, at_temperature, fit_temperature, negative_log_likelihood, uncalibrated
 from fakelens.zoo.registry import build_detector, build_processor
 from tests.abuse import picture
 

@@ -5,7 +5,18 @@ import pytest
 from sklearn.metrics import f1_score
 
 from fakelens.errors import UserError
-from fakelens.training.calibration.thresholds import best_f1_threshold, check_counts, check_rates, check_rule, decision_threshold, fake_from, fpr_thresholds, images_needed, real_below, uncertain_band
+from fakelens.training.calibration.thresholds import (
+    best_f1_threshold,
+    check_counts,
+    check_rates,
+    check_rule,
+    decision_threshold,
+    fake_from,
+    fpr_thresholds,
+    images_needed,
+    real_below,
+    uncertain_band,
+)
 
 REALS, FAKES = np.zeros(99, dtype=int), np.ones(99, dtype=int)
 

@@ -5,14 +5,14 @@ from itertools import islice
 import pytest
 from torch.utils.data import DataLoader
 
-from fakelens.data.sources.skips import SkipLog
 from fakelens.data.sources.opening import open_source
+from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
 from fakelens.models import DetectorImageProcessor
-from fakelens.training.data.training_data import open_training_data
 from fakelens.training.data.examples import Classes, Prepare
-from fakelens.training.recipe.recipe import DataArguments, load_recipe
 from fakelens.training.data.stream import TrainingStream
+from fakelens.training.data.training_data import open_training_data
+from fakelens.training.recipe.recipe import DataArguments, load_recipe
 from tests.tiny_data import write_tiny_data
 
 

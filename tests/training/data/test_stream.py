@@ -11,8 +11,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from fakelens.data.decode import decode_image
-from fakelens.data.sources.skips import SkipLog
 from fakelens.data.sources.opening import open_source, row_bytes
+from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
 from fakelens.models import DetectorImageProcessor
 from fakelens.training.data import examples as examples_module

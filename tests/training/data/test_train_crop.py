@@ -2,12 +2,12 @@
 
 import pytest
 
-from fakelens.data.sources.skips import SkipLog
 from fakelens.data.sources.opening import open_source
+from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
 from fakelens.models import DetectorImageProcessor
-from fakelens.training.data.training_data import open_training_data
 from fakelens.training.data.examples import Classes, Prepare
+from fakelens.training.data.training_data import open_training_data
 from fakelens.training.recipe.recipe import load_recipe
 from tests.tiny_data import write_tiny_data
 

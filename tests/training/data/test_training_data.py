@@ -9,15 +9,15 @@ import datasets
 import pytest
 from PIL import Image
 
-from fakelens.data.splits import protocols
 from fakelens.data.aligned.autoencoders import Autoencoder
 from fakelens.data.aligned.reconstruct import Reconstruction, original_of, write_pairs
-from fakelens.data.sources.skips import SkipLog
 from fakelens.data.sources.opening import content_id, open_source
+from fakelens.data.sources.skips import SkipLog
+from fakelens.data.splits import protocols
 from fakelens.errors import UserError
 from fakelens.models import DetectorImageProcessor
-from fakelens.training.data.training_data import open_training_data
 from fakelens.training.data.examples import Prepare
+from fakelens.training.data.training_data import open_training_data
 from fakelens.training.recipe.recipe import DataArguments, load_recipe
 from tests.tiny_data import image
 

@@ -10,8 +10,8 @@ import torch
 from fakelens.errors import UserError
 from fakelens.training.dry_run import dry_run as dry_run_module
 from fakelens.training.dry_run.dry_run import STEPS, dry_run
-from fakelens.training.recipe.recipe import load_recipe
 from fakelens.training.loop.run import train
+from fakelens.training.recipe.recipe import load_recipe
 from tests.conftest import SCRIPTS, load_script
 from tests.tiny_data import write_tiny_data
 from tests.training.loop.test_distributed import ACCELERATE, TORCHRUN, run_two

@@ -17,9 +17,9 @@ from fakelens.errors import UserError
 from fakelens.evaluation.scoring.predict import predict
 from fakelens.metrics.detection import detection_metrics
 from fakelens.training.data.training_data import open_training_data
-from fakelens.training.recipe.recipe import load_recipe
-from fakelens.training.loop.run import train
 from fakelens.training.loop.initialisation import first_model, never_seen
+from fakelens.training.loop.run import train
+from fakelens.training.recipe.recipe import load_recipe
 from tests.conftest import SCRIPTS
 from tests.tiny_data import image
 

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 
 from fakelens.data.decode import decode_image
 from fakelens.data.sources.opening import open_source, row_bytes
-from fakelens.training.recipe.recipe import load_recipe
 from fakelens.training.loop.run import train
+from fakelens.training.recipe.recipe import load_recipe
 from fakelens.zoo.registry import build_processor
 from tests.conftest import SCRIPTS
 from tests.tiny_data import write_tiny_data

@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 
 from fakelens import load_detector
 from fakelens.errors import UserError
-from fakelens.training.recipe.recipe import load_recipe
 from fakelens.training.loop.run import train
+from fakelens.training.recipe.recipe import load_recipe
 from tests.conftest import SCRIPTS
 from tests.tiny_data import GENERATORS, write_tiny_data
 

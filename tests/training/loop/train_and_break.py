@@ -11,7 +11,7 @@ from functools import partial
 import datasets
 from huggingface_hub import hf_file_system
 
-from fakelens.training.loop import phases as walk
+from fakelens.training.loop import phases
 from fakelens.training.loop.trainer import DetectorTrainer
 from tests.conftest import SCRIPTS
 
@@ -28,5 +28,5 @@ if __name__ == "__main__":
         setattr(datasets.config, f"STREAMING_{name}_MAX_RETRIES", 2)
         setattr(datasets.config, f"STREAMING_{name}_RETRY_INTERVAL", 0.01)
     hf_file_system.http_backoff = partial(hf_file_system.http_backoff, max_retries=1, base_wait_time=0.01)
-    walk.DetectorTrainer = MortalTrainer
+    phases.DetectorTrainer = MortalTrainer
     runpy.run_path(str(SCRIPTS / "train.py"), run_name="__main__")

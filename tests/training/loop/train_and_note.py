@@ -9,10 +9,10 @@ import zlib
 from pathlib import Path
 
 from fakelens.cli.script import script
-from fakelens.training.loop import phases as walk
-from fakelens.training.recipe.recipe import load_recipe
+from fakelens.training.loop import phases
 from fakelens.training.loop.run import train
 from fakelens.training.loop.trainer import DetectorTrainer
+from fakelens.training.recipe.recipe import load_recipe
 
 
 def name_of(pixels):
@@ -30,7 +30,7 @@ class NotingTrainer(DetectorTrainer):
 
 
 def main(recipes):
-    walk.DetectorTrainer = NotingTrainer
+    phases.DetectorTrainer = NotingTrainer
     for path in recipes:
         train(load_recipe(path))
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fakelens.cli.inputs.archives import Member, members
+from fakelens.cli.inputs.web import fetch
 from fakelens.data.decode import ImageError
 from fakelens.data.sources.file_types import IMAGE_SUFFIXES
 from fakelens.errors import UserError
-from fakelens.cli.inputs.web import fetch
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ from fakelens.data.sources.file_types import IMAGE_SUFFIXES
 from fakelens.errors import UserError
 
 if TYPE_CHECKING:
-    from fakelens.inference.detector import Detector
-    from fakelens.inference.verdict import Verdict
     from fakelens.cli.detect import Drawing
-    from fakelens.inference.verdict import Row
+    from fakelens.inference.detector import Detector
+    from fakelens.inference.verdict import Row, Verdict
 
 
 def heatmaps(detector: "Detector", folder: Path) -> "Drawing":

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fakelens.zoo.facts import Network
 from fakelens.hub.facts.local_models import Score, Trained
+from fakelens.zoo.facts import Network
 
 NOT_MEASURED = "not measured"
 REMOTE_CODE = {True: "not needed", False: "needed"}

@@ -22,12 +22,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from fakelens.data.aligned.autoencoders import Autoencoder
+from fakelens.data.aligned.pair_folder import put, put_rows, writing
 from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.sources.labels import REAL
-from fakelens.data.aligned.pair_folder import put, put_rows, writing
+from fakelens.data.sources.opening import Source, content_id, row_bytes
 from fakelens.data.sources.reading import read
 from fakelens.data.sources.skips import SkipLog
-from fakelens.data.sources.opening import Source, content_id, row_bytes
 from fakelens.errors import UserError
 
 MIN_SIDE = 32  # pixels; below, a picture is hardly more than a few latents

@@ -14,12 +14,12 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from fakelens.data.aligned.autoencoders import Autoencoder, ready
+from fakelens.data.aligned.pair_folder import put, writing
+from fakelens.data.aligned.small_autoencoders import CROP, KINDS, Kind, SmallNetwork, as_autoencoder, train_autoencoder
 from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.sources.labels import REAL
-from fakelens.data.aligned.pair_folder import put, writing
-from fakelens.data.sources.reading import read
-from fakelens.data.aligned.small_autoencoders import CROP, KINDS, Kind, SmallNetwork, as_autoencoder, train_autoencoder
 from fakelens.data.sources.opening import Source, row_bytes
+from fakelens.data.sources.reading import read
 from fakelens.errors import UserError
 from fakelens.zoo.pretrained import read_weights
 

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from fakelens.data.audit.file_facts import CONTENT_FACTS, FORMAT_FACTS, file_facts
 from fakelens.data.sources.labels import FAKE, REAL
-from fakelens.data.sources.skips import SkipLog
 from fakelens.data.sources.opening import Source, examples
+from fakelens.data.sources.skips import SkipLog
 from fakelens.data.transforms.views import apply_view
 from fakelens.errors import UserError
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import datasets
 
+from fakelens.data.sources.file_types import IMAGE_SUFFIXES
 from fakelens.data.sources.labels import find_label
 from fakelens.data.sources.rows import FEATURES, SPLITS, Source, generator_name, is_split
-from fakelens.data.sources.file_types import IMAGE_SUFFIXES
 from fakelens.errors import UserError
 
 MANY_SHARDS = 64

@@ -9,11 +9,11 @@ import datasets
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from fakelens.data.splits.fingerprints import Fingerprints, content_number
+from fakelens.atomic import atomic_directory
 from fakelens.data.sources.labels import ID2LABEL, find_label, label_id
 from fakelens.data.sources.tables import shard_of
+from fakelens.data.splits.fingerprints import Fingerprints, content_number
 from fakelens.errors import UserError
-from fakelens.atomic import atomic_directory
 
 
 def check_output(folder: Path, output: Path) -> None:

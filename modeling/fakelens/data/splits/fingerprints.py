@@ -10,9 +10,9 @@ import numpy as np
 from tqdm import tqdm
 
 from fakelens.data.decode import ImageError, decode_image
-from fakelens.data.splits.duplicates import perceptual_hash
 from fakelens.data.sources.reading import watched
 from fakelens.data.sources.rows import Source, content_id, row_bytes
+from fakelens.data.splits.duplicates import perceptual_hash
 
 BATCH = 32  # undecoded images in memory
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from fakelens.data.splits.fingerprints import Fingerprints, take_fingerprints
 from fakelens.data.sources.labels import ID2LABEL
-from fakelens.data.splits.duplicates import DISTANCE, MAX_DISTANCE, group_near
-from fakelens.data.splits.prepare_report import describe, write_report
-from fakelens.data.sources.reading import read
-from fakelens.data.splits.copy import check_output, class_depth, copy_files, copy_shards, atomic_copy
-from fakelens.data.sources.rows import Source, is_split
 from fakelens.data.sources.opening import open_source
+from fakelens.data.sources.reading import read
+from fakelens.data.sources.rows import Source, is_split
+from fakelens.data.splits.copy import atomic_copy, check_output, class_depth, copy_files, copy_shards
+from fakelens.data.splits.duplicates import DISTANCE, MAX_DISTANCE, group_near
+from fakelens.data.splits.fingerprints import Fingerprints, take_fingerprints
+from fakelens.data.splits.prepare_report import describe, write_report
 from fakelens.errors import UserError
 
 SCHEMA_VERSION = 1

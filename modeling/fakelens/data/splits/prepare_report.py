@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fakelens.data.splits.fingerprints import Fingerprints
 from fakelens.data.sources.labels import ID2LABEL
+from fakelens.data.splits.fingerprints import Fingerprints
 from fakelens.errors import UserError
 
 BIG_GROUP = 10  # images from which a group is warned of, if it is a hundredth of all too

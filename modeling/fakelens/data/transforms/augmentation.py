@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 
 from fakelens.data.transforms.transforms import Transform, read_transforms, require_rgb
 
-Transform = Callable[[Image.Image], Image.Image]
+Function = Callable[[Image.Image], Image.Image]
 
 
 @dataclass(frozen=True)
@@ -88,30 +88,30 @@ class IsoNoise:
         return _to_image(noisy.clamp(0, 1) ** (1 / 2.2))
 
 
-def _horizontal_flip() -> Transform:
+def _horizontal_flip() -> Function:
     return v2.RandomHorizontalFlip(p=1)
 
 
-def _vertical_flip() -> Transform:
+def _vertical_flip() -> Function:
     return v2.RandomVerticalFlip(p=1)
 
 
-def _rotation(degrees: float = 15.0) -> Transform:
+def _rotation(degrees: float = 15.0) -> Function:
     return v2.RandomRotation(degrees, interpolation=v2.InterpolationMode.BILINEAR)
 
 
 def _colour_jitter(
     brightness: float = 0.2, contrast: float = 0.2, saturation: float = 0.2, hue: float = 0.0
-) -> Transform:
+) -> Function:
     return v2.ColorJitter(brightness, contrast, saturation, hue)
 
 
-def _perspective(distortion: float = 0.2) -> Transform:
+def _perspective(distortion: float = 0.2) -> Function:
     return v2.RandomPerspective(distortion, p=1)
 
 
 # A recipe's name -> what builds it; its parameters are the recipe's, beside `p`.
-TRANSFORMS: dict[str, Callable[..., Transform]] = {
+TRANSFORMS: dict[str, Callable[..., Function]] = {
     "horizontal_flip": _horizontal_flip,
     "vertical_flip": _vertical_flip,
     "rotation": _rotation,

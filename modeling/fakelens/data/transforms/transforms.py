@@ -1,4 +1,4 @@
-"""A recipe's list of names and numbers -> steps: functions of a picture, each done with a probability of its own.
+"""A recipe's list of names and numbers -> transforms: functions of a picture, each done with a probability of its own.
 
 What augmentations and degradations share: how a list is read and refused, and how a number or a range of numbers is
 checked and drawn from.

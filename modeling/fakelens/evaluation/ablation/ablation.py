@@ -19,8 +19,8 @@ from fakelens.errors import UserError
 from fakelens.evaluation.ablation.tables import write_tables
 from fakelens.evaluation.attacks.adversarial import STRENGTHS, check_attack
 from fakelens.evaluation.run import Options, evaluate_models
-from fakelens.training.recipe.recipe import Recipe, load_recipe
 from fakelens.training.loop.run import train
+from fakelens.training.recipe.recipe import Recipe, load_recipe
 
 RECORD = "ablation.json"
 OURS = ("output_dir", "resume")  # keys of a recipe that an ablation sets itself

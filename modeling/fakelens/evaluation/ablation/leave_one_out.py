@@ -1,6 +1,6 @@
 """How well a recipe finds a generator it never saw: trained once without each, judged on the one left out.
 
-An ablation (`fakelens.evaluation.ablation.ablation`) over `exclude_generators`, read generator by generator. The folder:
+An ablation (`fakelens.evaluation.ablation.ablation`) over `exclude_generators`, read by generator. The folder:
     runs/                every training and its report, as the ablation leaves them
     leave_one_out.json   settings and results; leave_one_out.md and leave_one_out.png show the same
 """
@@ -14,16 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from fakelens.data.splits.protocols import among, name_key, unite
-from fakelens.data.sources.reading import read
+from fakelens.atomic import write_file, write_json
 from fakelens.data.sources.opening import open_source
+from fakelens.data.sources.reading import read
+from fakelens.data.splits.protocols import among, name_key, unite
 from fakelens.errors import UserError
 from fakelens.evaluation.ablation.ablation import Ablation, ablate
 from fakelens.evaluation.plots.curves import draw_curves
 from fakelens.evaluation.report.tables import table
-from fakelens.atomic import write_file
 from fakelens.training.recipe.recipe import Recipe, load_recipe
-from fakelens.atomic import write_json
 
 KEY = "exclude_generators"
 

@@ -5,10 +5,9 @@ import io
 from pathlib import Path
 from typing import Any
 
+from fakelens.atomic import write_file, write_json
 from fakelens.evaluation.plots.curves import draw_curves
 from fakelens.evaluation.report.tables import table
-from fakelens.atomic import write_file
-from fakelens.atomic import write_json
 
 COLUMNS = {
     "accuracy": "accuracy",

@@ -12,8 +12,8 @@ from sklearn import metrics
 
 from fakelens.data.sources.labels import FAKE
 from fakelens.errors import UserError
-from fakelens.evaluation.scoring.predict import Predictions
 from fakelens.evaluation.analysis.summary import UNSTATED
+from fakelens.evaluation.scoring.predict import Predictions
 
 REAL_NAME = "real"
 UNKNOWN = "unknown generator"

@@ -8,9 +8,8 @@ import numpy as np
 from fakelens.data.sources.labels import FAKE, REAL
 from fakelens.errors import UserError
 from fakelens.evaluation.scoring.predict import Predictions
-from fakelens.metrics.bootstrap import LEVEL, METHOD, bootstrap, interval, intervals_of, replicates_for
+from fakelens.metrics.bootstrap import LEVEL, METHOD, Replicates, bootstrap, interval, intervals_of, replicates_for
 from fakelens.metrics.detection import check_scores, detection_metrics
-from fakelens.metrics.bootstrap import Replicates
 
 UNSTATED = "unstated"
 SEED = 0  # of the resamples

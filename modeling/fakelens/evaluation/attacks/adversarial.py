@@ -15,10 +15,10 @@ from PIL import Image
 from torch import nn
 
 from fakelens.data.sources.opening import Source
-from fakelens.inference.detector import Detector
 from fakelens.errors import UserError
-from fakelens.inference.batches import check_images, decoded_batches
 from fakelens.evaluation.robustness.robustness import verdict_changes
+from fakelens.inference.batches import check_images, decoded_batches
+from fakelens.inference.detector import Detector
 from fakelens.metrics.detection import detection_metrics
 from fakelens.training.attacks import Normalisation, fgsm, pgd
 

@@ -16,13 +16,13 @@ from PIL import Image
 
 from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.sources.labels import FAKE, ID2LABEL, REAL
-from fakelens.data.sources.reading import read
 from fakelens.data.sources.opening import Source, row_bytes
-from fakelens.inference.detector import Detector
+from fakelens.data.sources.reading import read
 from fakelens.errors import UserError
 from fakelens.evaluation.attacks.adversarial import SEED, STRENGTHS, Attack, check_attack, processed
-from fakelens.inference.batches import check_images
 from fakelens.evaluation.plots.plots import STYLE, VERMILLION, save
+from fakelens.inference.batches import check_images
+from fakelens.inference.detector import Detector
 
 SAMPLES = 6
 CELL = 1.45  # inches, of one picture

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from fakelens.data.sources.labels import FAKE, REAL
-from fakelens.data.sources.reading import read
 from fakelens.data.sources.opening import Source
-from fakelens.inference.detector import Detector
+from fakelens.data.sources.reading import read
 from fakelens.errors import UserError
 from fakelens.evaluation.attacks.adversarial import Attack, check_attack, processed
-from fakelens.inference.batches import decoded_batches, first_of_each_class
 from fakelens.evaluation.robustness.robustness import stable_number
+from fakelens.inference.batches import decoded_batches, first_of_each_class
+from fakelens.inference.detector import Detector
 from fakelens.metrics.detection import detection_metrics
 
 EPS = 0.05

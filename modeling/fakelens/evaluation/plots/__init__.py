@@ -1,1 +1,5 @@
-"""TODO."""
+"""The pictures of reports and training runs.
+
+`plots` has the style and most pictures, `curve_data` the numbers behind them; `curves` and `robustness` draw over
+something that was varied.
+"""

@@ -11,7 +11,7 @@ POINTS = 200  # of a curve, at most
 BINS = np.linspace(0, 1, 21)  # of the histogram
 
 
-def points(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+def curve_data(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """Return the curves of a detector on one view.
 
     Args:

@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from fakelens.atomic import atomic_directory
 from fakelens.data.sources.labels import ID2LABEL
 from fakelens.errors import UserError
 from fakelens.evaluation.analysis.attribution import name_generators
 from fakelens.evaluation.analysis.comparison import draw_comparison
 from fakelens.evaluation.analysis.coverage import draw_coverage
+from fakelens.evaluation.analysis.reliability import draw_reliability
+from fakelens.evaluation.attacks.attack_panels import draw_panels
 from fakelens.evaluation.plots.curves import draw_attacks
+from fakelens.evaluation.plots.plots import draw_attributions, draw_split
+from fakelens.evaluation.plots.robustness import draw_changes, draw_robustness, draw_scenarios
 from fakelens.evaluation.report.gallery import write_gallery
 from fakelens.evaluation.report.markdown import render_markdown
-from fakelens.evaluation.attacks.attack_panels import draw_panels
-from fakelens.evaluation.plots.plots import draw_attributions, draw_split
-from fakelens.evaluation.analysis.reliability import draw_reliability
 from fakelens.evaluation.report.report import Evaluation, Judged, build_report
-from fakelens.evaluation.plots.robustness import draw_changes, draw_robustness, draw_scenarios
-from fakelens.atomic import atomic_directory
 
 CONTENTS = frozenset({"report.json", "report.md", "predictions.csv", "plots", "gallery"})
 

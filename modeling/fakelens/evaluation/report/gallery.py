@@ -15,15 +15,15 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from fakelens.data.decode import DecodedImage, decode_image
 from fakelens.data.audit.file_facts import FORMAT_FACTS, file_facts
+from fakelens.data.decode import DecodedImage, decode_image
 from fakelens.data.sources.labels import FAKE, REAL
-from fakelens.data.sources.reading import read
 from fakelens.data.sources.opening import Source, row_bytes
-from fakelens.inference.detector import Detector
+from fakelens.data.sources.reading import read
 from fakelens.errors import UserError
 from fakelens.evaluation.scoring.predict import Predictions
 from fakelens.explain.maps.heatmap import heat_map, overlay
+from fakelens.inference.detector import Detector
 
 KINDS = {
     "false_positive": "Real images called fake",

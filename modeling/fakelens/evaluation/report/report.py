@@ -14,12 +14,12 @@ from fakelens.data.sources.opening import Source
 from fakelens.evaluation.analysis.attribution import UNKNOWN_BELOW, attribute
 from fakelens.evaluation.analysis.comparison import compare
 from fakelens.evaluation.analysis.coverage import coverage
-from fakelens.evaluation.report.gallery import Exhibit
-from fakelens.evaluation.attacks.attack_panels import AttackPanel
-from fakelens.evaluation.plots.curve_data import points
-from fakelens.evaluation.scoring.predict import Predictions
 from fakelens.evaluation.analysis.reliability import before_and_after
 from fakelens.evaluation.analysis.summary import summarise
+from fakelens.evaluation.attacks.attack_panels import AttackPanel
+from fakelens.evaluation.plots.curve_data import curve_data
+from fakelens.evaluation.report.gallery import Exhibit
+from fakelens.evaluation.scoring.predict import Predictions
 
 SCHEMA_VERSION = 2  # of report.json; raise it when a reader of the old one would misread the new one
 CONTROL_THRESHOLD = 0.5
@@ -146,7 +146,7 @@ def _model(model: Judged, unknown_below: float) -> dict[str, Any]:
         "unseen_generators": None if model.unseen is None else list(model.unseen),
         "images_per_second": model.images_per_second,
         "results": {p.split: summarise(p, model.threshold) for p in model.predictions},
-        "points": {p.split: {v: points(s, p.labels) for v, s in p.scores.items()} for p in model.predictions},
+        "points": {p.split: {v: curve_data(s, p.labels) for v, s in p.scores.items()} for p in model.predictions},
         "coverage": {p.split: coverage(p, model.threshold, model.band) for p in model.predictions},
         "reliability": {p.split: before_and_after(p, model.temperature) for p in model.predictions},
     }

@@ -7,8 +7,8 @@ from fakelens.data.splits.protocols import among
 from fakelens.evaluation.analysis.comparison import COLUMNS as COMPARED
 from fakelens.evaluation.analysis.comparison import comparison_rows
 from fakelens.evaluation.analysis.coverage import ALARMS, alarms_rows, coverage_table
-from fakelens.evaluation.robustness.tables import scenario_rows, stability_rows, step_rows
 from fakelens.evaluation.analysis.summary import shortcut_gap
+from fakelens.evaluation.robustness.tables import scenario_rows, stability_rows, step_rows
 from fakelens.metrics.bootstrap import behind
 
 OVERALL = {

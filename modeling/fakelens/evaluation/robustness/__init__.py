@@ -1,1 +1,4 @@
-"""TODO."""
+"""How a detector fares when images are degraded.
+
+`robustness` measures, `tables` words it.
+"""

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fakelens.data.transforms.degradations import PROTOCOLS, Degradations
 from fakelens.data.sources.labels import FAKE, REAL
 from fakelens.data.sources.opening import Source
+from fakelens.data.transforms.degradations import PROTOCOLS, Degradations
 from fakelens.errors import UserError
-from fakelens.inference.batches import THREADS, Decoded, check_images, decoded_batches
 from fakelens.evaluation.analysis.comparison import delong
 from fakelens.evaluation.scoring.predict import Scorer
+from fakelens.inference.batches import THREADS, Decoded, check_images, decoded_batches
 from fakelens.metrics.detection import detection_metrics
 
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from fakelens.data.sources.reading import read
 from fakelens.data.sources.opening import Source, row_bytes
+from fakelens.data.sources.reading import read
 from fakelens.evaluation.scoring.predict import Predictions
 
 ALWAYS_FAKE, FILE_FORMAT = "always fake", "file format"

@@ -17,12 +17,12 @@ from tqdm import tqdm
 
 from fakelens.data.sources.opening import Source
 from fakelens.data.transforms.views import check_views
-from fakelens.inference.detector import Detector, p_fake
 from fakelens.errors import UserError
-from fakelens.evaluation.scoring.prediction_cache import PredictionCache, Part
-from fakelens.inference.identity import identity
+from fakelens.evaluation.scoring.prediction_cache import Part, PredictionCache
 from fakelens.evaluation.scoring.ranks import Ranks, Rows
 from fakelens.evaluation.scoring.row_scorer import Scorer, Scoring
+from fakelens.inference.detector import Detector, p_fake
+from fakelens.inference.identity import identity
 from fakelens.inference.threads import in_order, workers
 
 

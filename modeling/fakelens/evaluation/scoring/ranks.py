@@ -11,8 +11,8 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 
-from fakelens.data.sources.reading import read
 from fakelens.data.sources.opening import Source
+from fakelens.data.sources.reading import read
 from fakelens.evaluation.scoring.prediction_cache import Part
 
 # A process that is done waits for the slowest; torch's own patience ends after minutes.

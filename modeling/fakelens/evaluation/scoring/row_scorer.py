@@ -11,9 +11,9 @@ from PIL import Image
 from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.sources.opening import row_bytes
 from fakelens.data.transforms.views import apply_view
-from fakelens.inference.detector import Detector
 from fakelens.evaluation.scoring.prediction_cache import Part
 from fakelens.evaluation.scoring.ranks import Rows
+from fakelens.inference.detector import Detector
 
 COLUMNS = ("id", "label", "generator", "source")
 

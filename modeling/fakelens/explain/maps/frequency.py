@@ -9,10 +9,10 @@ are fixed, so that two pictures can be compared. None of this enters a score.
 import matplotlib
 import numpy as np
 from PIL import Image
-from scipy.fft import fft2, rfft2
 from scipy.ndimage import median_filter
 
-WINDOW = 1024  # pixels a side, from the centre, at native resolution: resizing would change what is to be seen
+from fakelens.data.frequency import centre, power_spectrum
+
 LOWEST, HIGHEST = -1.5, 6.0  # log10 of power that is drawn black and white; rounding to grey levels alone has -1.1
 GAIN = 8  # a residual of 16 grey levels is drawn black or white
 COLOURS = "magma"  # even steps, told apart by the colour-blind
@@ -41,64 +41,9 @@ def residual(image: Image.Image) -> Image.Image:
     Returns:
         An RGB picture of the size of what was seen; middle grey is no residual.
     """
-    pixels = np.asarray(_centre(image)).astype(np.int16)
+    pixels = np.asarray(centre(image)).astype(np.int16)
     rest = pixels - median_filter(pixels, size=(3, 3, 1), mode="reflect")
     return Image.fromarray((128 + GAIN * rest).clip(0, 255).astype(np.uint8))
-
-
-def radial_profile(image: Image.Image, bins: int = 64) -> np.ndarray:
-    """Return the mean power at each frequency, whatever the direction.
-
-    Args:
-        image: An RGB picture of any size; at most its central 1024 x 1024 pixels are seen.
-        bins: How many rings of equal width to average over, up to the highest frequency along an axis.
-
-    Returns:
-        The logarithm to base 10 of the power in squared grey levels, of shape `(bins,)`, lowest frequency first; in
-        a picture too small for so many rings, an empty one has that of the ring before it.
-    """
-    power = power_spectrum(image)
-    rows, columns = (2 * np.abs(np.fft.fftfreq(side)) for side in power.shape)
-    return _averaged(np.hypot(rows[:, None], columns).ravel(), power.ravel(), bins)
-
-
-def axis_profiles(image: Image.Image, bins: int = 40) -> np.ndarray:
-    """Return the mean power at each horizontal and each vertical frequency.
-
-    Enlarging cuts off each axis for itself, which shows here and is blurred in the radial profile.
-
-    Args:
-        image: As in `radial_profile`.
-        bins: Likewise.
-
-    Returns:
-        As `radial_profile`, of shape `(2, bins)`: along the rows, then along the columns.
-    """
-    grey, energy = _windowed(image)
-    height, width = grey.shape
-    rows, columns = (2 * np.abs(np.fft.fftfreq(side)) for side in grey.shape)
-    # A real picture's spectrum is the same at opposite frequencies: half of it is enough.
-    power = np.abs(rfft2(grey)) ** 2 / energy
-    opposite = -np.arange(height) % height
-    # Only where the other axis varies slowly: most of a picture's power lies there.
-    along = power[rows < 0.25].mean(axis=0)[np.minimum(np.arange(width), width - np.arange(width))]
-    slow = power[:, columns[: power.shape[1]] < 0.25]
-    down = (slow.sum(axis=1) + slow[opposite, 1:].sum(axis=1)) / (2 * slow.shape[1] - 1)
-    return np.stack([_averaged(columns, along, bins), _averaged(rows, down, bins)])
-
-
-def power_spectrum(image: Image.Image) -> np.ndarray:
-    """Return the power spectrum of the luminance under a Hann window.
-
-    Args:
-        image: An RGB picture of any size; at most its central 1024 x 1024 pixels are seen.
-
-    Returns:
-        Squared grey levels, frequency zero first, of the shape of what was seen. White noise has its variance
-        everywhere, whatever the size.
-    """
-    grey, energy = _windowed(image)
-    return np.abs(fft2(grey)) ** 2 / energy
 
 
 def what_to_look_for() -> dict[str, str]:
@@ -121,25 +66,3 @@ def what_to_look_for() -> dict[str, str]:
             "much as any generator does: compare it only with pictures that have been through the same."
         ),
     }
-
-
-def _windowed(image: Image.Image) -> tuple[np.ndarray, float]:
-    """Return the centre's luminance, of mean zero, under a Hann window, and the window's energy."""
-    grey = np.asarray(_centre(image).convert("L"), dtype=np.float32)
-    window = np.outer(*(np.hanning(side + 2)[1:-1] for side in grey.shape)).astype(np.float32)
-    return (grey - np.average(grey, weights=window)) * window, float((window**2).sum())
-
-
-def _centre(image: Image.Image) -> Image.Image:
-    width, height = min(image.width, WINDOW), min(image.height, WINDOW)
-    left, top = (image.width - width) // 2, (image.height - height) // 2
-    return image.crop((left, top, left + width, top + height))
-
-
-def _averaged(frequencies: np.ndarray, power: np.ndarray, bins: int) -> np.ndarray:
-    """Return log10 of the mean power in each of `bins` equal ranges of frequencies in [0, 1)."""
-    ring = np.minimum((frequencies * bins).astype(int), bins)  # the corners of the spectrum lie beyond the last
-    count = np.bincount(ring, minlength=bins + 1)[:bins]
-    total = np.bincount(ring, power, minlength=bins + 1)[:bins]
-    filled = np.maximum.accumulate(np.where(count > 0, np.arange(bins), 0))
-    return np.log10(total[filled] / count[filled] + 1e-3)

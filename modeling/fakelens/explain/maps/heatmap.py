@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from fakelens.inference.detector import Detector
 from fakelens.errors import UserError
+from fakelens.inference.detector import Detector
 from fakelens.models import DetectorImageProcessor, EnsembleForImageClassification
-from fakelens.models.modeling_patch_scores import PatchScores
+from fakelens.models.modeling_detector import PatchScores
 
 WINDOW = 1024  # pixels a side, from the centre, where a network looks at native resolution
 COLOURS = "coolwarm"  # blue for real, red for fake; told apart by the colour-blind

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
-from fakelens.inference.detector import BATCH_SIZE, Detector, p_fake
 from fakelens.errors import UserError
+from fakelens.inference.detector import BATCH_SIZE, Detector, p_fake
 from fakelens.models import DetectorImageProcessor
 
 

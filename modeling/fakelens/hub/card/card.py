@@ -16,15 +16,15 @@ from huggingface_hub import ModelCardData
 from fakelens import __version__
 from fakelens.data.splits.protocols import among
 from fakelens.errors import UserError
-from fakelens.hub.facts.checkpoint import Checkpoint
 from fakelens.hub.card.examples import widget
+from fakelens.hub.facts.checkpoint import Checkpoint
 from fakelens.hub.facts.public_name import OPENFAKE, Origin, origin_of, without_paths
 from fakelens.hub.facts.report import METRICS, Report
 from fakelens.hub.facts.results import HUB_METRICS, eval_results
 from fakelens.metrics.bootstrap import behind
 
-TEMPLATE = Path(__file__).parents[3] / "model_cards" / "TEMPLATE.md"  # of the checkout that this runs in
-MODELS = Path(__file__).parents[1] / "models"  # what travels to the Hub
+TEMPLATE = Path(__file__).parents[4] / "model_cards" / "TEMPLATE.md"  # of the checkout that this runs in
+MODELS = Path(__file__).parents[2] / "models"  # what travels to the Hub
 # What a card says of the uncertain band: key in the report, words for people.
 BAND_FIGURES = {
     "coverage": "Images judged",

@@ -44,8 +44,8 @@ def widget(names: Iterable[str]) -> list[dict[str, str]]:
 
 
 def _of_sample() -> dict[str, bytes]:
-    from fakelens.data.sources.skips import SkipLog
     from fakelens.data.sources.opening import examples, open_source
+    from fakelens.data.sources.skips import SkipLog
 
     kinds = {REAL: "photograph", FAKE: "reconstruction"}
     found: dict[str, bytes] = {}

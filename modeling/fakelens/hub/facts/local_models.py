@@ -1,4 +1,4 @@
-"""The zoo's networks with their true sizes, and the models found here with what their own reports say of them.
+"""The models found on this machine, with what their own reports say of them.
 
 No number stands here: sizes are counted, scores are read from the reports that `scripts/evaluate.py` wrote about these
 very weights, or from a published model's card. What neither holds was not measured.
@@ -19,27 +19,6 @@ from fakelens.hub.facts.results import HEADLINE, HUB_METRICS
 
 RUNS = Path("runs")
 MEGABYTE = 10**6
-
-
-@dataclass(frozen=True)
-class Network:
-    """A network of the zoo.
-
-    Attributes:
-        name: What `build_detector` knows it by.
-        architecture: Its class.
-        parameters: Their number, with two labels.
-        megabytes: Of its weights as they are saved, in millions of bytes.
-        native: Whether it loads without code from its repo.
-        pretrained: The Hub repo with its pretrained weights; None where it is trained from scratch.
-    """
-
-    name: str
-    architecture: str
-    parameters: int
-    megabytes: float
-    native: bool
-    pretrained: str | None
 
 
 @dataclass(frozen=True)
@@ -88,20 +67,6 @@ class Trained:
     native: bool | None = None
     scores: tuple[Score, ...] = ()
     note: str | None = None
-
-
-def networks() -> Iterator[Network]:
-    """Build every network of the zoo without its weights, and count."""
-    import torch
-
-    from fakelens.zoo.registry import ARCHITECTURES, LABELS
-
-    for name, row in ARCHITECTURES.items():
-        with torch.device("meta"):
-            model = row.build(row.configure(LABELS, {}))
-        stored = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
-        count, native = model.num_parameters(), row.native
-        yield Network(name, row.model_class.__name__, count, stored / MEGABYTE, native, row.pretrained)
 
 
 def find_models(folders: Sequence[Path] = ()) -> list[Path]:

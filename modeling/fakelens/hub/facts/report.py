@@ -78,8 +78,8 @@ class Report:
         results: Its numbers by split and view ("raw", "normalised", ...).
         plots: The pictures to show, as paths relative to `folder`, by split, kind and view; none from a report about
             several models, whose pictures show them all.
-        audit: What file facts alone score, by split: see `fakelens.data.audit.audit`, or `not_audited` with the reason;
-            empty if the audit was turned off.
+        audit: What file facts alone score, by split: see `fakelens.data.audit.audit`, or `not_audited` with the
+            reason; empty if the audit was turned off.
         temperature: What the model divides its logits by.
         robustness: What `robustness_table` found, by split; empty if nobody asked.
         unseen_generators: Generators that were held out of its training; None if its record does not say.
@@ -172,7 +172,9 @@ def _entry(path: Path, models: list[dict[str, Any]], checkpoint: Checkpoint) -> 
 
 def _check_weights(path: Path, model: dict[str, Any], checkpoint: Checkpoint, way_out: str) -> None:
     """Refuse a report that was made before the folder's weights or threshold were changed."""
-    from fakelens.inference.detector import load_detector  # here, because it imports torch, and most of the Hub's part does not
+    from fakelens.inference.detector import (
+        load_detector,  # here, because it imports torch, and most of the Hub's part does not
+    )
     from fakelens.inference.identity import identity
 
     detector = load_detector(checkpoint.folder, device="cpu")

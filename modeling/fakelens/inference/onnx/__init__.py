@@ -1,1 +1,4 @@
-"""Models in ONNX: `session` runs them as any other detector's network; the rest, above it, makes and checks them."""
+"""A saved detector -> the same detector in ONNX.
+
+Read `export` first. `check` compares it with the original, `int8` quantises it, `speed` times it.
+"""

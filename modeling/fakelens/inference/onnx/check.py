@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from fakelens.data.sources.labels import FAKE, REAL
 from fakelens.data.sample import photographs
+from fakelens.data.sources.labels import FAKE, REAL
 from fakelens.data.sources.opening import open_source
-from fakelens.inference.detector import Detector, p_fake
 from fakelens.errors import UserError
 from fakelens.inference.batches import decoded_batches
+from fakelens.inference.detector import Detector, p_fake
 from fakelens.metrics.detection import detection_metrics
 
 IMAGES = 50

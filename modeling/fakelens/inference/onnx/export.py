@@ -14,15 +14,15 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from fakelens.inference.detector import Detector, load_detector
+from fakelens.atomic import atomic_directory
 from fakelens.errors import UserError
+from fakelens.inference.detector import Detector, load_detector
 from fakelens.inference.identity import identity
-from fakelens.zoo.shipped import model_folder
 from fakelens.inference.onnx.check import IMAGES, Sample, check, cost, made_sample, read_sample
 from fakelens.inference.onnx.int8 import CALIBRATION, quantise
-from fakelens.inference.onnx_model import MODEL, OnnxModel
 from fakelens.inference.onnx.speed import images_per_second
-from fakelens.atomic import atomic_directory
+from fakelens.inference.onnx_model import MODEL, OnnxModel
+from fakelens.zoo.shipped import model_folder
 
 SCHEMA_VERSION = 1
 INT8, RECORD = "model_int8.onnx", "export.json"

@@ -1,1 +1,4 @@
-"""TODO."""
+"""Temperature, thresholds and uncertain band, from validation scores.
+
+Read `calibration` first; `temperature`, `platt` and `thresholds` are its parts.
+"""

@@ -4,7 +4,7 @@ The model carries them in its config: `logit_temperature` (or, folded into a nat
 `calibrated_temperature`), `decision_threshold`, `fpr_thresholds`, `uncertain_band`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -12,20 +12,26 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fakelens.data.decode import decode_image
 from fakelens.data.sources.labels import FAKE, REAL
-from fakelens.data.sources.skips import SkipLog
-from fakelens.data.sources.opening import row_bytes
-from fakelens.inference.detector import BATCH_SIZE, Detector, p_fake
 from fakelens.errors import UserError
+from fakelens.inference.detector import BATCH_SIZE, Detector, p_fake
 from fakelens.metrics.detection import detection_metrics, reliability
-from fakelens.training.data.training_data import TrainingData
-from fakelens.training.data.examples import Prepare
 from fakelens.training.calibration.platt import apply_bias, bias_effect, fit_platt, shifted
-from fakelens.training.calibration.temperature import BOUNDS, apply_temperature, at_temperature, fit_temperature, negative_log_likelihood, separated
-from fakelens.training.calibration.thresholds import MAX_FPR, MAX_MISS, decision_threshold, fpr_thresholds, uncertain_band
-
-METRICS = ("accuracy", "precision", "recall", "f1", "auroc")
+from fakelens.training.calibration.temperature import (
+    BOUNDS,
+    apply_temperature,
+    at_temperature,
+    fit_temperature,
+    negative_log_likelihood,
+    separated,
+)
+from fakelens.training.calibration.thresholds import (
+    MAX_FPR,
+    MAX_MISS,
+    decision_threshold,
+    fpr_thresholds,
+    uncertain_band,
+)
 
 
 @dataclass(frozen=True)
@@ -43,28 +49,6 @@ class Scored:
     labels: np.ndarray
     pictures: list[Image.Image]
     effect: np.ndarray | float = 1.0
-
-
-def calibrate(detector: Detector, data: TrainingData, rule: str, method: str = "temperature") -> dict[str, Any]:
-    """Judge the validation split, calibrate the model on it, and return its metrics there.
-
-    Args:
-        detector: Its model is calibrated in place.
-        data: Whose validation split to use.
-        rule: For the decision threshold: a number, "best_f1" or "max_fpr:RATE".
-        method: One of `fakelens.training.calibration.thresholds.METHODS`.
-
-    Returns:
-        Accuracy, precision, recall and F1 at 0.5, and AUROC, on the validation split; and under `calibration` what
-        `fit` returns.
-
-    Raises:
-        UserError: If scores are not numbers, or there are too few real images for the rule's rate.
-    """
-    judged = judge(detector, _validation_images(data))
-    record = fit(detector, judged, rule, method)
-    metrics = detection_metrics(p_fake(judged.probabilities), judged.labels, 0.5)
-    return {name: metrics[name] for name in METRICS} | {"calibration": record}
 
 
 def fit(
@@ -177,17 +161,6 @@ def judge(detector: Detector, images: Iterable[tuple[Image.Image, int]]) -> Scor
     if not labels:
         raise UserError("There is no image that can be read to calibrate on. Check the data and the split's name.")
     return Scored(np.concatenate(probabilities), np.array(labels), first, np.concatenate(effects))
-
-
-def score_validation(detector: Detector, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
-    """Return P(fake) and labels of the validation split, each of shape `(count,)`."""
-    judged = judge(detector, _validation_images(data))
-    return p_fake(judged.probabilities), judged.labels
-
-
-def _validation_images(data: TrainingData) -> Iterator[tuple[Image.Image, int]]:
-    rows = data.validation_set(Prepare(None, data.classes, SkipLog())).rows
-    return ((decode_image(row_bytes(row["image"])).image, row["label"]) for row in rows)
 
 
 def _apply(detector: Detector, judged: Scored) -> tuple[list[str], float]:

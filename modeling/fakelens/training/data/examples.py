@@ -11,9 +11,9 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.sources.labels import FAKE
+from fakelens.data.sources.opening import Source, content_id, row_bytes
 from fakelens.data.sources.reading import watched
 from fakelens.data.sources.skips import SkipLog
-from fakelens.data.sources.opening import Source, content_id, row_bytes
 from fakelens.errors import UserError
 from fakelens.models import DetectorImageProcessor
 

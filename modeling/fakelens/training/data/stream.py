@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from fakelens.data.sources.labels import FAKE
-from fakelens.data.sources.reading import watched
 from fakelens.data.sources.opening import Source
+from fakelens.data.sources.reading import watched
 from fakelens.errors import UserError
 from fakelens.training.data.examples import Prepare
 from fakelens.training.data.progress import Place, Progress

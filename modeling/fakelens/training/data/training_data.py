@@ -6,16 +6,16 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from fakelens.data.splits import protocols
-from fakelens.data.sources.labels import FAKE, REAL
-from fakelens.data.sources.reading import read
 from fakelens.data.aligned.reconstruct import original_of
+from fakelens.data.sources.labels import FAKE, REAL
 from fakelens.data.sources.opening import Source, content_id, open_source
+from fakelens.data.sources.reading import read
+from fakelens.data.splits import protocols
 from fakelens.errors import UserError
 from fakelens.training.data.examples import Classes, Prepare, ValidationSet, held_out
 from fakelens.training.data.mixing import Part, mix, side_by_side
-from fakelens.training.recipe.recipe import DataArguments, RunArguments
 from fakelens.training.data.stream import TrainingStream
+from fakelens.training.recipe.recipe import DataArguments, RunArguments
 
 LOOK_AHEAD = 20_000  # rows; after so many of one class, the other is believed to come
 

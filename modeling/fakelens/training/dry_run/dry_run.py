@@ -18,20 +18,20 @@ from accelerate.utils import gather_object
 from torch.utils.data import Subset
 from transformers import PreTrainedModel, PrinterCallback, set_seed
 
-from fakelens.data.sources.skips import SkipLog
 from fakelens.data.sources.opening import open_source
+from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
 from fakelens.metrics.detection import compute_metrics
+from fakelens.training.data.examples import Prepare, ValidationSet
+from fakelens.training.data.stream import TrainingStream
 from fakelens.training.data.training_data import TrainingData, open_training_data
 from fakelens.training.dry_run.report import Phase as PhaseFacts
 from fakelens.training.dry_run.report import Process
-from fakelens.training.data.examples import Prepare, ValidationSet
-from fakelens.training.loop.freezing import set_trainable
-from fakelens.training.recipe.recipe import Recipe, RunArguments
-from fakelens.training.loop.initialisation import first_model, never_seen
-from fakelens.training.data.stream import TrainingStream
-from fakelens.training.loop.phases import phase_arguments, training_prepare
 from fakelens.training.dry_run.timing import Clock, TimedStream, TimedTrainer
+from fakelens.training.loop.freezing import set_trainable
+from fakelens.training.loop.initialisation import first_model, never_seen
+from fakelens.training.loop.phases import phase_arguments, training_prepare
+from fakelens.training.recipe.recipe import Recipe, RunArguments
 
 STEPS = 3  # optimiser steps of each phase; the first, which warms up, is not timed
 EVALUATED = 32  # validation images, both classes alike

@@ -1,4 +1,4 @@
-"""Training as ever, but watched: which row each example is, who read it, how long loading and each step took."""
+"""Training as ever, but timed: which row each example is, who read it, how long loading and each step took."""
 
 import hashlib
 import time
@@ -10,8 +10,8 @@ import torch
 from torch.utils.data import get_worker_info
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from fakelens.data.sources.labels import FAKE
 from fakelens.data.aligned.reconstruct import original_of
+from fakelens.data.sources.labels import FAKE
 from fakelens.training.data.progress import Place
 from fakelens.training.data.stream import TrainingStream
 from fakelens.training.loop.trainer import DetectorTrainer

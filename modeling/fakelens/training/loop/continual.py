@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fakelens.atomic import write_json
 from fakelens.inference.detector import Detector, load_detector
 from fakelens.metrics.detection import detection_metrics
-from fakelens.training.loop.validation import score_validation
 from fakelens.training.data.training_data import TrainingData
-from fakelens.atomic import write_json
+from fakelens.training.loop.validation import score_validation
 
 NAMES = {"auroc": "AUROC", "accuracy": "accuracy", "recall": "fakes found", "false_positive_rate": "false positives"}
 

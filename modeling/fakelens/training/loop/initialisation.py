@@ -5,11 +5,11 @@ import json
 from transformers import PreTrainedModel
 from transformers.image_processing_utils import BaseImageProcessor
 
-from fakelens.inference.detector import load_detector
 from fakelens.errors import UserError
-from fakelens.zoo.shipped import model_folder
+from fakelens.inference.detector import load_detector
 from fakelens.training.recipe.recipe import ModelArguments
 from fakelens.zoo.registry import build_detector, build_processor
+from fakelens.zoo.shipped import model_folder
 
 
 def first_model(model: ModelArguments, labels: list[str]) -> tuple[PreTrainedModel, BaseImageProcessor]:

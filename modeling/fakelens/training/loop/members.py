@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fakelens.inference.detector import load_detector
-from fakelens.zoo.ensembles import build_ensemble
-from fakelens.training.loop.validation import score_validation
 from fakelens.training.data.training_data import TrainingData
-from fakelens.training.recipe.recipe import DataArguments, Recipe, load_recipe
 from fakelens.training.loop.phases import Result
+from fakelens.training.loop.validation import score_validation
+from fakelens.training.recipe.recipe import DataArguments, Recipe, load_recipe
+from fakelens.zoo.ensembles import build_ensemble
 
 
 def join_members(recipe: Recipe, out: Path, data: TrainingData, train: Callable[[Recipe], Path]) -> Result:

@@ -1,4 +1,4 @@
-"""Walk a recipe's phases: each a Trainer of its own on the model that the one before left."""
+"""Run a recipe's phases: each a Trainer of its own on the model that the one before left."""
 
 import dataclasses
 import json
@@ -11,22 +11,22 @@ from transformers import EarlyStoppingCallback, PreTrainedModel
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.trainer_utils import get_last_checkpoint
 
+from fakelens.atomic import write_json
+from fakelens.data.sources.skips import SkipLog
 from fakelens.data.transforms.augmentation import Augmentation
 from fakelens.data.transforms.degradations import Degradations
-from fakelens.data.sources.skips import SkipLog
 from fakelens.data.transforms.transforms import InTurn
 from fakelens.errors import UserError
 from fakelens.metrics.detection import compute_metrics
 from fakelens.training.cutmix import CutMix
-from fakelens.training.data.training_data import TrainingData
 from fakelens.training.data.examples import Prepare
+from fakelens.training.data.training_data import TrainingData
 from fakelens.training.loop.freezing import set_trainable
+from fakelens.training.loop.initialisation import first_model
+from fakelens.training.loop.record import EpochRecord
+from fakelens.training.loop.trainer import DetectorTrainer
 from fakelens.training.recipe.phase import MONITORS, Phase
 from fakelens.training.recipe.recipe import Recipe, RunArguments
-from fakelens.training.loop.record import EpochRecord
-from fakelens.atomic import write_json
-from fakelens.training.loop.initialisation import first_model
-from fakelens.training.loop.trainer import DetectorTrainer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The record of a run: a CSV row an evaluation, and what it ran on."""
 
 import csv
-import json
 import os
 import platform
 import sys
@@ -79,11 +78,11 @@ class EpochRecord(TrainerCallback):
         self._write([*rows, row])
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
-        write_whole(self.path, rows)
+        write_rows(self.path, rows)
 
 
-def write_whole(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write a CSV of `COLUMNS` beside its place and move it there, so that a reader never sees half of it."""
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write a CSV of `COLUMNS` atomically: a reader never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".part")
     with beside.open("w", newline="", encoding="utf-8") as file:
@@ -110,14 +109,6 @@ def environment(device: str) -> dict[str, Any]:
     if sys.platform == "linux":
         facts["memory_gib"] = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     return facts
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(data, indent=2, default=str) + "\n", encoding="utf-8")
-    beside.replace(path)
 
 
 def now() -> str:

@@ -18,18 +18,18 @@ from typing import Any
 from accelerate import PartialState
 from transformers import set_seed
 
-from fakelens.data.sources.skips import SkipLog
-from fakelens.inference.detector import Detector
-from fakelens.errors import UserError
-from fakelens.training.loop.validation import calibrate
-from fakelens.training.loop.continual import compare, write_comparison
-from fakelens.training.data.training_data import open_training_data
-from fakelens.training.loop.members import join_members
-from fakelens.training.recipe.recipe import Recipe
-from fakelens.training.loop.record import environment, now
 from fakelens.atomic import write_json
+from fakelens.data.sources.skips import SkipLog
+from fakelens.errors import UserError
+from fakelens.inference.detector import Detector
+from fakelens.training.data.training_data import open_training_data
+from fakelens.training.loop.continual import compare, write_comparison
 from fakelens.training.loop.initialisation import never_seen
+from fakelens.training.loop.members import join_members
 from fakelens.training.loop.phases import run_phases
+from fakelens.training.loop.record import environment, now
+from fakelens.training.loop.validation import calibrate
+from fakelens.training.recipe.recipe import Recipe
 
 
 def train(recipe: Recipe) -> Path:

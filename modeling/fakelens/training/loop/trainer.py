@@ -18,9 +18,9 @@ from fakelens.data.sources.reading import StreamError
 from fakelens.errors import UserError
 from fakelens.training.attacks import AdversarialMix, Normalisation
 from fakelens.training.cutmix import CutMix, soft_loss
-from fakelens.training.loop.freezing import hold_frozen_statistics
 from fakelens.training.data.progress import Progress, checkpoints, is_complete, load_progress
 from fakelens.training.data.stream import TrainingStream
+from fakelens.training.loop.freezing import hold_frozen_statistics
 
 logger = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from transformers import HfArgumentParser, TrainingArguments
 
 from fakelens.data.splits import protocols
 from fakelens.errors import UserError
+from fakelens.training.calibration.thresholds import check_method, check_rule
 from fakelens.training.recipe.keys import check_keys, read_keys
 from fakelens.training.recipe.phase import Phase
-from fakelens.training.calibration.thresholds import check_method, check_rule
 
 # A single name stands for a list of one.
 LISTS = ("exclude_generators", "only_generators", "generators", "extra_data", "rehearsal")

@@ -1,0 +1,25 @@
+"""What a model's name stands for: the model inside this package, a folder, or a Hub repo."""
+
+from pathlib import Path
+
+SHIPPED = "patch_lens"  # the model inside this package; a folder of that name is ./patch_lens
+SHIPPED_FOLDER = Path(__file__).parents[1] / "shipped" / SHIPPED
+DEFAULT_MODEL = SHIPPED
+
+
+def model_name(model: str | Path) -> str:
+    """Return a model's name as it is shown and understood: a `Path` is a folder, even one called as the shipped model.
+
+    Args:
+        model: What somebody named.
+    """
+    return f"./{model}" if isinstance(model, Path) and str(model) == SHIPPED else str(model)
+
+
+def model_folder(name: str) -> Path:
+    """Return the folder that a model's name stands for: this package's own, or the name itself, which may be none.
+
+    Args:
+        name: `patch_lens`, a folder, or a Hub id.
+    """
+    return SHIPPED_FOLDER if name == SHIPPED else Path(name)
