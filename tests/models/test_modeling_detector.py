@@ -86,7 +86,7 @@ def test_a_saved_network_comes_back_with_its_settings(name, pixels, tmp_path):
         torch.testing.assert_close(again(pixels).logits, model(pixels).logits, rtol=0, atol=1e-6)
     assert (again.config.logit_temperature, again.config.decision_threshold) == (1.5, 0.7)
     assert again.config.id2label == {0: "real", 1: "fake"}
-    assert {"configuration_detector.py", "modeling_detector.py"} <= {path.name for path in tmp_path.iterdir()}
+    assert "modeling_detector.py" in {path.name for path in tmp_path.iterdir()}
 
 
 @pytest.mark.parametrize("name", ["custom_cnn", "resnet_se"])

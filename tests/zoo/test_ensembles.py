@@ -90,7 +90,7 @@ def test_ensemble_of_saved_detectors_is_saved_with_everything_it_needs(members, 
     torch.testing.assert_close(probabilities(again, again_processor, images), expected, rtol=0, atol=1e-6)
     files = {path.name for path in (tmp_path / "ensemble").glob("*.py")}
     for name in ("ensemble", "detector", "custom_cnn", "resnet_se", "timm_backbone"):
-        assert {f"configuration_{name}.py", f"modeling_{name}.py"} <= files
+        assert f"modeling_{name}.py" in files
     assert {"image_processing_ensemble.py", "image_processing_detector.py"} <= files
 
 

@@ -20,8 +20,8 @@ def test_a_saved_model_is_published_with_the_code_that_it_needs(model):
     assert files <= {p.name for p in model.iterdir()}
     assert "modeling_of_another.py" not in files
     assert {"config.json", "preprocessor_config.json", "model.safetensors", "modeling_custom_cnn.py"} <= files
-    # What modeling_custom_cnn.py and configuration_custom_cnn.py import from beside them comes too.
-    assert "configuration_custom_cnn.py" in files
+    # What modeling_custom_cnn.py imports from beside it comes too.
+    assert "modeling_detector.py" in files
 
 
 def test_what_training_leaves_behind_stays_behind(model):
@@ -75,7 +75,7 @@ def test_sharded_weights_are_published_whole_or_not_at_all(model):
         ("config.json", "holds no config.json"),
         ("model.safetensors", "holds no weights"),
         ("preprocessor_config.json", "Save the image processor"),
-        ("configuration_custom_cnn.py", "lacks configuration_custom_cnn.py"),
+        ("modeling_detector.py", "lacks modeling_detector.py"),
         ("image_processing_detector.py", "lacks image_processing_detector.py"),
     ],
 )

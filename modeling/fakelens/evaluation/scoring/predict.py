@@ -1,7 +1,7 @@
 """A detector's scores for every image of a source, in each view of it.
 
 A few threads take a few rows each all the way, from undecoded bytes to scores, so that no core waits for another. What
-is scored can be kept in a journal, and shared out over processes; neither changes a score.
+is scored can be kept on disk, and shared out over processes; neither changes a score.
 """
 
 import time
@@ -100,7 +100,7 @@ def predict(
     ranks = ranks or Ranks()
     scoring = Scoring(scorer, views, batch_size)
     by_files = ranks.split_by_files(source, limit)
-    journal = None
+    cache = None
     if partial is not None:
         if not isinstance(scorer, Detector):
             raise TypeError("Only a Detector's scores can be kept: of anything else, nothing says what decides them.")
@@ -111,7 +111,7 @@ def predict(
             "rows_at_a_time": scoring.size,
             "files_of": [ranks.index, ranks.count] if by_files else None,
         }
-        journal = PredictionCache(partial, key, ranks.index)
+        cache = PredictionCache(partial, key, ranks.index)
     scoring.warm_up()
     total = min((n for n in (source.rows, limit) if n is not None), default=None)
     try:
@@ -122,21 +122,21 @@ def predict(
             disable=True if ranks.index else None,
         ) as progress:
             shares = ranks.share(source, scoring.size, limit)
-            parts = list(_score(scoring, shares, journal, ranks.count, progress))
+            parts = list(_score(scoring, shares, cache, ranks.count, progress))
     finally:
-        if journal is not None:
-            journal.close()
+        if cache is not None:
+            cache.close()
     return _join(ranks.gather(parts, by_files), scorer, source, views, name)
 
 
 def _score(
-    scoring: Scoring, shares: Iterable[tuple[int, Rows]], journal: PredictionCache | None, ranks: int, progress: tqdm
+    scoring: Scoring, shares: Iterable[tuple[int, Rows]], cache: PredictionCache | None, ranks: int, progress: tqdm
 ) -> Iterator[Part]:
-    """Yield every part in order, from the journal where it has it."""
+    """Yield every part in order, from the cache where it has it."""
 
     def part_of(share: tuple[int, Rows]) -> tuple[Part, bool]:
         number, rows = share
-        kept = journal.done.get(number) if journal else None
+        kept = cache.done.get(number) if cache else None
         # The data may have changed since.
         if kept is not None and kept.ids == [row["id"] for row in rows]:
             return kept, True
@@ -148,8 +148,8 @@ def _score(
             now = time.perf_counter()
             if not is_kept:
                 part = replace(part, seconds=(now - last) / ranks, model_seconds=part.model_seconds / ranks)
-                if journal is not None:
-                    journal.add(part)
+                if cache is not None:
+                    cache.add(part)
             last = now
             progress.update(len(part.ids))
             yield part
