@@ -41,7 +41,7 @@ class FlagshipArguments:
     output: str = field(default="runs/flagship.jsonl", metadata={"help": "Where rows are appended."})
 
 
-def pictures(spec: str, split: str) -> list[dict[str, Any]]:
+def images(spec: str, split: str) -> list[dict[str, Any]]:
     """Decode a split into memory: `pixels`, `label`, `generator`, `source`, `id`, in order."""
     import numpy as np
 
@@ -68,7 +68,7 @@ def main(args: FlagshipArguments) -> None:
     ideas = {name: IDEAS[name] for name in args.ideas}
     if not args.pairs and any(idea.pairs for idea in ideas.values()):
         raise UserError("These ideas need --pairs, made by scripts/reconstruct.py.")
-    splits = {split: pictures(args.data, split) for split in ("train", "validation", "test")}
+    splits = {split: images(args.data, split) for split in ("train", "validation", "test")}
     known = {row["generator"] for row in splits["train"] if row["label"]}
     if strange := sorted(set(args.leave_out) - known):
         raise UserError(
@@ -78,7 +78,7 @@ def main(args: FlagshipArguments) -> None:
         out = [row for split in ("train", "validation") for row in splits[split] if row["generator"] in args.leave_out]
         splits["left out"] = [row for row in splits["validation"] if row["label"] == 0] + out
         splits["train"] = [row for row in splits["train"] if row["generator"] not in args.leave_out]
-    halves = [row["pixels"] for spec in args.pairs for row in pictures(spec, "train")]
+    halves = [row["pixels"] for spec in args.pairs for row in images(spec, "train")]
     pairs = list(zip(halves[::2], halves[1::2], strict=True))
     output = Path(args.output)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ class Batches:
 
     Args:
         idea: What is tried.
-        train: Real images and real fakes, as `pictures` gives them.
+        train: Real images and real fakes, as `images` gives them.
         pairs: Pairs of pixels, real and fake.
         batch: Crops in one.
         seed: Of every draw.
@@ -110,10 +110,10 @@ class Batches:
 
     def leave(self, into: Any, other: Any) -> tuple[Any, float]:
         """Leave a rectangle of one crop in another one; return that, and the rectangle's share of it."""
-        rows, columns, share = rectangle(CROP, CROP, self.rng.random(4).tolist())
+        rows, columns, fraction = rectangle(CROP, CROP, self.rng.random(4).tolist())
         mixed = into.copy()
         mixed[rows, columns] = other[rows, columns]
-        return mixed, share
+        return mixed, fraction
 
     def mix(self, crops: list[Any], pairs: int) -> tuple[Any, Any]:
         """Mix crops, real and fake in turns, as the idea says.
@@ -128,13 +128,13 @@ class Batches:
         found, labels = list(crops), [float(number % 2) for number in range(len(crops))]
         for number in range(1, 2 * pairs, 2):
             if self.rng.random() < self.idea.mixed:
-                found[number], share = self.leave(crops[number], crops[number - 1])
-                labels[number] = 1 - share
+                found[number], fraction = self.leave(crops[number], crops[number - 1])
+                labels[number] = 1 - fraction
         partners = self.rng.permutation(len(crops)) if self.idea.crossed else []
         for number, partner in enumerate(partners):
             if self.rng.random() < self.idea.crossed:
-                found[number], share = self.leave(crops[number], crops[partner])
-                labels[number] = (1 - share) * (number % 2) + share * (partner % 2)
+                found[number], fraction = self.leave(crops[number], crops[partner])
+                labels[number] = (1 - fraction) * (number % 2) + fraction * (partner % 2)
         return np.stack(found), np.array(labels, dtype=np.float32)
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:

@@ -91,7 +91,9 @@ IDEAS = {
     "half_spectrum_mixed": Idea(pairs=0.5, degradations=(SPECTRUM, *MILD), mixed=0.5),
     "half_spectrum_mixed_rough": Idea(pairs=0.5, degradations=(SPECTRUM, *ROUGH), mixed=0.5),
     "half_spectrum_crossed": Idea(pairs=0.5, degradations=(SPECTRUM, *MILD), crossed=0.5),
-    "half_spectrum_evidence": Idea(pairs=0.5, degradations=(SPECTRUM, *MILD), network=(("evidence", 4.0),)),
+    "half_spectrum_weights": Idea(
+        pairs=0.5, degradations=(SPECTRUM, *MILD), network=(("patch_weight_contrast", 4.0),)
+    ),
     "half_spectrum_top": Idea(pairs=0.5, degradations=(SPECTRUM, *MILD), top=0.25),
     "most_spectrum": Idea(pairs=0.2, degradations=(SPECTRUM, *MILD)),
     "weighted": Idea(pairs=0.0, scaled=True, weighted=True),

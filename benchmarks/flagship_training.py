@@ -22,22 +22,22 @@ from tqdm import tqdm
 from fakelens.zoo.registry import build_detector
 
 
-class TopPlaces(nn.Module):
+class TopPatches(nn.Module):
     """A patch lens whose picture's logit is the mean of its highest places'.
 
     Args:
         network: The patch lens.
-        share: Of the places, in (0, 1].
+        fraction: Of the places, in (0, 1].
     """
 
-    def __init__(self, network: nn.Module, share: float):
+    def __init__(self, network: nn.Module, fraction: float):
         super().__init__()
-        self.network, self.share = network, share
+        self.network, self.fraction = network, fraction
 
     def forward(self, pixels: torch.Tensor) -> SimpleNamespace:
         """Return `logits` of shape `(batch_size, 2)` for pictures of shape `(batch_size, 3, height, width)`."""
-        places = self.network.units(pixels).flatten(1)
-        fake = places.topk(max(1, round(self.share * places.shape[1])), dim=1).values.mean(dim=1)
+        patches = self.network.units(pixels).flatten(1)
+        fake = patches.topk(max(1, round(self.fraction * patches.shape[1])), dim=1).values.mean(dim=1)
         return SimpleNamespace(logits=torch.stack([torch.zeros_like(fake), fake], dim=1))
 
 
@@ -64,9 +64,9 @@ class Overlap:
 def train(batches: Batches, idea: Idea, weights: str, steps: int, seed: int) -> tuple[Any, float]:
     """Train a patch lens; return it with its last loss, averaged over some fifty steps."""
     torch.manual_seed(seed)
-    options = {"evidence": 0.0} | dict(idea.network)  # all places alike, unless that is what is tried
+    options = {"patch_weight_contrast": 0.0} | dict(idea.network)  # all places alike, unless that is what is tried
     network = build_detector("patch_lens", weights=weights, **options).to(memory_format=torch.channels_last)
-    model = TopPlaces(network, idea.top) if idea.top < 1 else network
+    model = TopPatches(network, idea.top) if idea.top < 1 else network
     head = [p for name, p in model.named_parameters() if "classifier" in name]
     rest = [p for name, p in model.named_parameters() if "classifier" not in name]
     optimiser = torch.optim.AdamW([{"params": rest}, {"params": head}], lr=1e-3, weight_decay=0.05)

@@ -109,7 +109,7 @@ def stages(detector: "Detector", paths: Sequence[str], clock: Callable[[], float
             "provenance": partial(read_provenance, data),
             "warnings": partial(warnings_for, image, data),
             "processor": partial(detector.process, [image]),
-            "network": partial(detector.judge, inputs),
+            "network": partial(detector.score, inputs),
         }
         for name, work in parts.items():
             taken.setdefault(name, []).append(1000 * seconds(work, clock))
@@ -151,8 +151,8 @@ def main(args: BenchmarkArguments) -> None:
         clock = time.process_time if args.threads == 1 else time.perf_counter
         times: dict[str, list[float]] = {name: [] for name in contenders}
         for turn in range(args.rounds + 1):
-            for name, judge in contenders.items():
-                taken = seconds(judge, clock)
+            for name, score in contenders.items():
+                taken = seconds(score, clock)
                 if turn > 0:  # the first warms up
                     times[name].append(taken)
         parts = stages(detectors["patch_lens"], paths, clock)

@@ -1,6 +1,6 @@
 r"""Train a recipe with one of its keys at several values, and compare the results.
 
-    python scripts/ablate.py recipes/s4_resnet_se.yaml --key phases.1.adversarial.share --values 0 0.1 0.3 0.5 1 \
+    python scripts/ablate.py recipes/s4_resnet_se.yaml --key phases.1.adversarial.fraction --values 0 0.1 0.3 0.5 1 \
         --data path/to/folder --attack fgsm --eps 0 0.05 --output runs/ablation
     python scripts/ablate.py recipes/demo.yaml --key learning_rate --values 1e-4 1e-3 1e-2 --output runs/rates
 
@@ -52,7 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("recipe", help="YAML file, see recipes/")
-    parser.add_argument("--key", required=True, help="the key to vary; inside phases as phases.1.adversarial.share")
+    parser.add_argument("--key", required=True, help="the key to vary; inside phases as phases.1.adversarial.fraction")
     parser.add_argument("--values", required=True, nargs="+", help="its values, as YAML")
     parser.add_argument("--output", required=True, help="folder for the runs, the table and the plot")
     parser.add_argument("--split", default="test", help="split of the recipe's data to evaluate on (default: test)")

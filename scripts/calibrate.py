@@ -64,7 +64,7 @@ def main(args: CalibrateArguments) -> None:
     from fakelens.data.sources.opening import examples, open_source
     from fakelens.data.sources.skips import SkipLog
     from fakelens.inference.detector import load_detector
-    from fakelens.training.calibration.calibration import fit, judge
+    from fakelens.training.calibration.calibration import fit, score_images
     from fakelens.training.calibration.thresholds import check_counts, check_method, check_rates, check_rule
 
     check_rule(args.rule)
@@ -76,10 +76,10 @@ def main(args: CalibrateArguments) -> None:
     source, skips = open_source(args.data, args.split), SkipLog()
     found = islice(examples(source, skips), args.limit)
     total = min((n for n in (source.rows, args.limit) if n is not None), default=None)
-    progress = tqdm(found, total=total, desc="judging", unit="image", disable=None)
-    judged = judge(detector, ((example.image.image, example.label) for example in progress))
-    check_counts(judged.labels, args.max_fpr, args.max_miss)
-    record = fit(detector, judged, args.rule, args.method, max_fpr=args.max_fpr, max_miss=args.max_miss)
+    progress = tqdm(found, total=total, desc="scoring", unit="image", disable=None)
+    scored = score_images(detector, ((example.image.image, example.label) for example in progress))
+    check_counts(scored.labels, args.max_fpr, args.max_miss)
+    record = fit(detector, scored, args.rule, args.method, max_fpr=args.max_fpr, max_miss=args.max_miss)
     record |= {"model": args.model, "data": args.data, "revision": source.revision, "split": args.split}
     record["skipped"] = skips.counts
     save(detector, folder, record)
@@ -137,13 +137,13 @@ def show(record: dict[str, Any]) -> None:
         table.add_row(name, f"{record['before'][key]:.4f}", f"{record['after'][key]:.4f}")
     console.print(table)
     low, high = record["uncertain_band"]
-    reals, fakes = f"{record['real']} real images", f"{record['fake']} fakes"
+    real_images, fakes = f"{record['real']} real images", f"{record['fake']} fakes"
     band = "never, for the classes are far enough apart" if low == high else f"P(fake) from {low:.4g} to {high:.4g}"
     bias = f", and {record['bias']:+.4g} to the log-odds of fake" if record["bias"] else ""
-    console.print(f"temperature: {record['temperature']:.4g}{bias}, from {reals} and {fakes}")
+    console.print(f"temperature: {record['temperature']:.4g}{bias}, from {real_images} and {fakes}")
     console.print(f"decision threshold, where two verdicts are wanted: {record['decision_threshold']:.4g}")
     console.print(f"uncertain: {band}")
-    console.print(f"  fake from there on: at most {record['max_fpr']:.3g} of photographs like these {reals}")
+    console.print(f"  fake from there on: at most {record['max_fpr']:.3g} of photographs like these {real_images}")
     console.print(f"  real below: at most {record['max_miss']:.3g} of fakes like these {fakes}")
     for rate, threshold in record["fpr_thresholds"].items():
         console.print(f"  --max-fpr {rate}: fake from {threshold:.4g}")

@@ -52,16 +52,16 @@ def classify(model: Path, images: list[Path]) -> Table:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     detector = pipeline("image-classification", model=str(model), trust_remote_code=True)
-    judged = zip(images, detector([str(p) for p in images]), load_detector(model)(images), strict=True)
+    results = zip(images, detector([str(p) for p in images]), load_detector(model)(images), strict=True)
     table = Table("image", "what it is", "pipeline says", "P(fake)", "fakelens says")
-    for path, rows, ours in judged:
+    for path, rows, ours in results:
         scores = {row["label"]: row["score"] for row in rows}
         what, *name = path.stem.split("-")
         table.add_row("-".join(name[:2]), what, rows[0]["label"], f"{scores['fake']:.3f}", ours.verdict)
     return table
 
 
-def save_whole_photographs(folder: Path) -> None:
+def save_full_photographs(folder: Path) -> None:
     """Write the photographs that the sample's crops are of, whole."""
     import skimage.data
     from PIL import Image
@@ -71,7 +71,7 @@ def save_whole_photographs(folder: Path) -> None:
         Image.fromarray(getattr(skimage.data, name)()).save(folder / f"{name}.jpg", quality=90)
 
 
-def judge_with_the_shipped_model(*folders: Path) -> None:
+def predict_with_the_shipped_model(*folders: Path) -> None:
     """Run the command line as anybody would, with the model that the package brings."""
     command = ["fakelens", *map(str, folders)]
     print(f"\n$ {' '.join(command)}", flush=True)
@@ -103,8 +103,8 @@ def main() -> None:
         "it was calibrated with fakelens says uncertain; on photographs it has never seen even that can be wrong.\n"
         f"Hub-ready folder: {hub}   model: {model}   report: {report / 'report.md'}"
     )
-    save_whole_photographs(OUT / "photographs")
-    judge_with_the_shipped_model(OUT / "photographs", OUT / "images")
+    save_full_photographs(OUT / "photographs")
+    predict_with_the_shipped_model(OUT / "photographs", OUT / "images")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class PredictArguments:
 def main(args: PredictArguments) -> int:
     """Judge the folder, write what was asked for, and return how many images could not be judged."""
     from fakelens.atomic import write_file
-    from fakelens.cli.submission import check_file, judge_folder, submission, table
+    from fakelens.cli.submission import check_file, predict_folder, submission, table
     from fakelens.errors import UserError
     from fakelens.inference.detector import load_detector
 
@@ -57,7 +57,7 @@ def main(args: PredictArguments) -> int:
     for path in wanted:
         check_file(path)
     detector = load_detector(args.model, args.device, args.trust_remote_code)
-    rows = judge_folder(detector, Path(args.data).expanduser(), args.unknown_below, args.batch_size)
+    rows = predict_folder(detector, Path(args.data).expanduser(), args.unknown_below, args.batch_size)
     failed = [row for row in rows if row.error is not None]
     for row in failed:
         print(f"predict: image {row.index}, {row.path}: {row.error}", file=sys.stderr)

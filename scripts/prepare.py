@@ -47,8 +47,9 @@ class PrepareArguments:
             "and strangers; try 2 where all pictures are alike, such as aligned faces."
         },
     )
-    shares: list[float] = field(
-        default_factory=lambda: [0.7, 0.15, 0.15], metadata={"help": "Of train, val and test, where a pile is cut."}
+    fractions: list[float] = field(
+        default_factory=lambda: [0.7, 0.15, 0.15],
+        metadata={"help": "Of train, val and test, where an unsplit folder is split.", "aliases": ["--shares"]},
     )
     seed: int = field(default=42, metadata={"help": "Of the cut."})
     keep: list[str] = field(
@@ -67,7 +68,7 @@ def main(args: PrepareArguments) -> None:
     from fakelens.data.splits.prepare_report import write_report
     from fakelens.errors import UserError
 
-    settings = Preparation(args.distance, tuple(args.shares), args.seed, tuple(args.keep))
+    settings = Preparation(args.distance, tuple(args.fractions), args.seed, tuple(args.keep))
     if args.output is None and not args.report_only:
         raise UserError("Name an --output for the result, or add --report_only true.")
     output = Path(args.output) if args.output else None
@@ -88,7 +89,7 @@ def show(console: Console, report: dict[str, Any]) -> None:
     total = sum(sum(counts.values()) for counts in result.values())
     table = Table(title="images by split and class")
     table.add_column("split", overflow="fold")
-    for title in ("real", "fake", "all", "share"):
+    for title in ("real", "fake", "all", "fraction"):
         table.add_column(title, justify="right", no_wrap=True)
     for split, counts in result.items():
         number = sum(counts.values())

@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 
 from fakelens.cli import app as cli
 from fakelens.data.aligned.tiny_autoencoder import tiny_decoder, tiny_encoder
-from tests.abuse import picture
+from tests.abuse import make_image
 from tests.readme import ROOT, Command, commands, faults, python_blocks
 from tests.tiny_data import write_tiny_data
 
@@ -114,18 +114,18 @@ def world(tiny_model, tmp_path_factory):
         (folder / name / "config.json").write_text(json.dumps(config))
     for number, name in enumerate(("photo.jpg", "other.png", "downloads/a.jpg", "downloads/b/c.jpg", "FOLDER/d.jpg")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        picture(64, 48, number).save(folder / name)
+        make_image(64, 48, number).save(folder / name)
     splits = [f"path/to/folder/{split}" for split in ("train", "validation", "test")]
     for number, name in enumerate(f"{at}/{kind}" for at in ("data/raw", *splits) for kind in ("real", "fake")):
         (folder / name).mkdir(parents=True)
         for image in range(8):
-            picture(40, 40, 100 * number + image).save(folder / name / f"{image}.png")
+            make_image(40, 40, 100 * number + image).save(folder / name / f"{image}.png")
     for kind in ("real", "fake"):
         (folder / "large" / "train" / kind).mkdir(parents=True)
-        picture(200, 200, len(kind)).save(folder / "large" / "train" / kind / "0.png")
+        make_image(200, 200, len(kind)).save(folder / "large" / "train" / kind / "0.png")
     phases = [
         {"name": "base", "steps": 2},
-        {"name": "adversarial", "steps": 2, "adversarial": {"share": 0.3, "eps": [0.05]}},
+        {"name": "adversarial", "steps": 2, "adversarial": {"fraction": 0.3, "eps": [0.05]}},
     ]
     recipe = {
         "architecture": "custom_cnn",

@@ -52,7 +52,7 @@ def test_generators_left_out_are_judged_and_not_trained_on(flagship, folders, tm
     monkeypatch.setattr(
         flagship, "Batches", lambda idea, train, *rest: seen.append(train) or batches(idea, train, *rest)
     )
-    everything = flagship.pictures(folders["data"], "train")
+    everything = flagship.images(folders["data"], "train")
     first, *others = sorted({row["generator"] for row in everything if row["label"]})
     assert others  # something is left to train on
     log = tmp_path / "log.jsonl"
@@ -81,7 +81,7 @@ def test_crossed_is_below_half_where_softness_is_taken_for_a_trace(flagship):
         label = number % 2
         pixels = 90 + rng.integers(0, 60 - 15 * label, (280, 280, 3), dtype=np.uint8)
         rows.append({"pixels": pixels, "label": label, "source": "s", "generator": "g"})
-    found = flagship.judge(Soft(), rows)
+    found = flagship.predict(Soft(), rows)
     assert found["auroc"] > 0.9 and found["macro raw"] > 0.9
     assert found["macro crossed"] < 0.1
 
@@ -125,11 +125,11 @@ def test_sources_are_drawn_alike_unless_told_otherwise(flagship):
     rows = [{"pixels": many, "label": 0, "source": "many", "generator": "g"}] * 63
     rows += [{"pixels": few, "label": 0, "source": "few", "generator": "g"}]
     rows += [{"pixels": few, "label": 1, "source": "s", "generator": "g"}]
-    shares = []
+    fractions = []
     for balanced in (True, False):
         crops, _ = next(iter(flagship.Batches(Idea(pairs=0.0, degradations=(), balanced=balanced), rows, [], 128, 0)))
-        shares.append((crops[::2].mean(axis=(1, 2, 3)) < 128).mean())
-    assert shares[0] == pytest.approx(0.5, abs=0.2) and shares[1] < 0.15
+        fractions.append((crops[::2].mean(axis=(1, 2, 3)) < 128).mean())
+    assert fractions[0] == pytest.approx(0.5, abs=0.2) and fractions[1] < 0.15
 
 
 def test_the_highest_places_make_the_logit(flagship):
@@ -138,7 +138,7 @@ def test_the_highest_places_make_the_logit(flagship):
 
     network = type("Network", (torch.nn.Module,), {"units": lambda self, pixels: pixels[:, :1]})()
     pixels = torch.arange(16.0).reshape(1, 1, 4, 4).expand(2, 3, 4, 4)
-    assert training.TopPlaces(network, 0.25)(pixels).logits.tolist() == [[0, 13.5]] * 2
+    assert training.TopPatches(network, 0.25)(pixels).logits.tolist() == [[0, 13.5]] * 2
 
 
 def test_weights_are_small_where_texture_gives_the_class_away(flagship):

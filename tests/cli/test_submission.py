@@ -10,10 +10,10 @@ import torch
 
 from fakelens.atomic import write_file
 from fakelens.cli import submission as module
-from fakelens.cli.submission import judge_folder, natural, submission
+from fakelens.cli.submission import natural, predict_folder, submission
 from fakelens.errors import UserError
 from fakelens.inference.detector import load_detector
-from tests.abuse import picture
+from tests.abuse import make_image
 from tests.conftest import SCRIPTS, load_script
 
 
@@ -28,7 +28,7 @@ def images(tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(1, 13):
-        picture(seed=number).save(folder / f"{number}.png")
+        make_image(seed=number).save(folder / f"{number}.png")
     (folder / "3.png").write_text("not a picture")
     return folder
 
@@ -54,11 +54,11 @@ def test_the_script_writes_both_files_and_says_what_it_could_not_read(images, ti
     assert rows[2]["verdict"] == rows[2]["score"] == "" and "not an image" in rows[2]["error"]
     detector = load_detector(tiny_model, device="cpu")
     expected = detector([images / row["path"] for row in rows])
-    judged = {entry["index"]: entry["prediction"] for entry in entries}
+    scored = {entry["index"]: entry["prediction"] for entry in entries}
     for number, (row, verdict) in enumerate(zip(rows, expected, strict=True), 1):
         if number != 3:
             assert float(row["score"]) == pytest.approx(verdict.score, abs=1e-6)
-            assert row["verdict"] == judged[number] == verdict.verdict
+            assert row["verdict"] == scored[number] == verdict.verdict
             assert row["generator"] == row["error"] == ""
 
 
@@ -66,7 +66,7 @@ def test_all_well_is_exit_status_0_and_the_very_text_of_a_submission(images, tin
     (images / "3.png").unlink()
     out = tmp_path / "submission.json"
     assert script.main(script.PredictArguments(str(tiny_model), str(images), submission=str(out), device="cpu")) == 0
-    rows = judge_folder(load_detector(tiny_model, device="cpu"), images)
+    rows = predict_folder(load_detector(tiny_model, device="cpu"), images)
     expected = ", ".join(f'{{"index": {row.index}, "prediction": "{row.verdict}"}}' for row in rows)
     assert out.read_text() == f"[{expected}]\n" == submission(rows)
 
@@ -92,10 +92,10 @@ def test_natural_order(tmp_path):
 
 @pytest.mark.parametrize("batch_size", [1, 5, 100])
 def test_batches_change_nothing(images, tiny_model, batch_size):
-    rows = judge_folder(load_detector(tiny_model, device="cpu"), images, batch_size=batch_size)
-    whole = judge_folder(load_detector(tiny_model, device="cpu"), images, batch_size=16)
+    rows = predict_folder(load_detector(tiny_model, device="cpu"), images, batch_size=batch_size)
+    full = predict_folder(load_detector(tiny_model, device="cpu"), images, batch_size=16)
     assert [(r.index, r.path, r.verdict, r.error) for r in rows] == [
-        (r.index, r.path, r.verdict, r.error) for r in whole
+        (r.index, r.path, r.verdict, r.error) for r in full
     ]
     assert len({row.score for row in rows}) == 12
 
@@ -111,20 +111,20 @@ def test_generators_are_named_and_unknown_ones_too(images, tmp_path):
     model.save_pretrained(tmp_path / "model")
     DetectorImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "model")
     detector = load_detector(tmp_path / "model", device="cpu")
-    judged = [row for row in judge_folder(detector, images, unknown_below=0.7) if not row.error]
-    assert {(row.verdict, row.generator) for row in judged} == {("fake", "alpha")}  # alpha's share is .73
-    judged = [row for row in judge_folder(detector, images, unknown_below=0.75) if not row.error]
-    assert {(row.verdict, row.generator) for row in judged} == {("fake", "unknown generator")}
+    scored = [row for row in predict_folder(detector, images, unknown_below=0.7) if not row.error]
+    assert {(row.verdict, row.generator) for row in scored} == {("fake", "alpha")}  # alpha's share is .73
+    scored = [row for row in predict_folder(detector, images, unknown_below=0.75) if not row.error]
+    assert {(row.verdict, row.generator) for row in scored} == {("fake", "unknown generator")}
     detector.threshold = 0.95
-    judged = [row for row in judge_folder(detector, images) if not row.error]
-    assert {(row.verdict, row.generator) for row in judged} == {("real", "real")}
+    scored = [row for row in predict_folder(detector, images) if not row.error]
+    assert {(row.verdict, row.generator) for row in scored} == {("real", "real")}
 
 
 def test_a_score_that_is_no_number_is_an_error(images, tiny_model):
     detector = load_detector(tiny_model, device="cpu")
     with torch.no_grad():
         detector.model.classifier.weight.fill_(float("nan"))
-    rows = judge_folder(detector, images)
+    rows = predict_folder(detector, images)
     assert len(rows) == 12 and all(row.error and row.verdict is None for row in rows)
 
 

@@ -15,7 +15,7 @@ from fakelens.training.recipe.recipe import load_recipe
 from tests.tiny_data import write_tiny_data
 
 
-def picture(seed: int, side: int = 48) -> Image.Image:
+def make_image(seed: int, side: int = 48) -> Image.Image:
     """Smooth noise of a seed's own brightness, so that random weights score pictures differently."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 120 + 5 * (seed % 25), (6, 6, 3), dtype=np.uint8))
@@ -35,7 +35,7 @@ def class_folders(tmp_path_factory):
     for number, (name, kind) in enumerate([("Real", "JPEG")] * 9 + [("FAKE", "PNG")] * 8):
         folder = root / "test" / name
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{number:02d}.{kind.lower()}").write_bytes(encoded(picture(number), kind))
+        (folder / f"{number:02d}.{kind.lower()}").write_bytes(encoded(make_image(number), kind))
     (root / "test" / "Real" / "broken.jpg").write_text("not a picture")
     return root
 
@@ -48,7 +48,7 @@ def parquet(tmp_path_factory):
         models = ["camera"] * 8 + ["alpha"] * 5 + ["beta"] * 3 + ["gamma"]
         rows = [
             {
-                "image": {"bytes": encoded(picture(seed + i)), "path": None},
+                "image": {"bytes": encoded(make_image(seed + i)), "path": None},
                 "label": "real" if model == "camera" else "fake",
                 "model": model,
                 "source": "first" if i % 2 else "second",
@@ -100,13 +100,13 @@ def attributor(tmp_path_factory, learned):
     config.id2label, config.label2id = dict(enumerate(labels)), {name: i for i, name in enumerate(labels)}
     one_unit = CustomCNNForImageClassification.from_pretrained(learned).state_dict()
     weight, bias = one_unit.pop("classifier.weight"), one_unit.pop("classifier.bias")
-    shares = config.logit_temperature * torch.tensor([2 / 3, 1 / 3]).log()
+    fractions = config.logit_temperature * torch.tensor([2 / 3, 1 / 3]).log()
     model = CustomCNNForImageClassification(config)
     model.load_state_dict(
         one_unit
         | {
             "classifier.weight": torch.cat([weight, weight, 0 * weight]),
-            "classifier.bias": torch.cat([bias + shares, 0 * bias]),
+            "classifier.bias": torch.cat([bias + fractions, 0 * bias]),
         }
     )
     folder = tmp_path_factory.mktemp("attributor") / "makers"

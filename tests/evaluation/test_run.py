@@ -48,13 +48,13 @@ def test_report_json_has_its_schema(written, parquet):
         "schema_version", "created", "fakelens_version", "environment", "data", "controls", "models", "comparison",
         "plots",
     ]  # fmt: skip
-    assert report["schema_version"] == 2
+    assert report["schema_version"] == 3
     assert set(report["environment"]) == {"python", "torch", "transformers", "platform", "device"}
     assert report["data"]["source"] == str(parquet)
     assert report["data"]["description"] == open_source(str(parquet), "test").description
     test = report["data"]["splits"]["test"]
-    assert (test["rows"], test["judged"], test["skipped"]) == (17, 16, {"damaged image": 1})
-    assert report["data"]["splits"]["wild"] == {"rows": 17, "judged": 17, "skipped": {}}
+    assert (test["rows"], test["scored"], test["skipped"]) == (17, 16, {"damaged image": 1})
+    assert report["data"]["splits"]["wild"] == {"rows": 17, "scored": 17, "skipped": {}}
     for model in report["models"]:
         assert model["architecture"] == "CustomCNNForImageClassification"
         assert model["parameters"] > 100
@@ -72,7 +72,7 @@ def test_report_json_has_its_schema(written, parquet):
     assert set(report["controls"]["test"]) == {"always fake", "file format"}
     for model in report["models"]:
         for item in model["gallery"]["wild"]:
-            assert (output / item["picture"]).is_file()
+            assert (output / item["image"]).is_file()
     page = (output / "report.md").read_text()
     assert "*always fake* (control)" in page
     assert "was not audited" in page

@@ -22,10 +22,10 @@ def test_places_average_to_the_verdict(high_pass):
     model = lens(high_pass=high_pass, logit_temperature=2.0)
     images = torch.rand(2, 3, 96, 64)
     with torch.inference_mode():
-        places, logits = model.patch_logits(images), model(images).logits
+        patches, logits = model.patch_logits(images), model(images).logits
     assert isinstance(model, PatchScores)
-    assert places.ndim == 3 and places.shape[1] / places.shape[2] == 96 / 64
-    assert torch.allclose(places.mean(dim=(1, 2)), logits[:, 1] - logits[:, 0], atol=1e-5)
+    assert patches.ndim == 3 and patches.shape[1] / patches.shape[2] == 96 / 64
+    assert torch.allclose(patches.mean(dim=(1, 2)), logits[:, 1] - logits[:, 0], atol=1e-5)
 
 
 def rough(side=64, levels=60, count=1):
@@ -35,7 +35,7 @@ def rough(side=64, levels=60, count=1):
 
 
 def test_a_blank_picture_scores_one_half_whatever_the_network_learnt():
-    model, plain = lens(), lens(evidence=0.0)
+    model, plain = lens(), lens(patch_weight_contrast=0.0)
     with torch.no_grad():
         for network in (model, plain):
             network.classifier.bias.fill_(9.0)
@@ -54,22 +54,24 @@ def test_a_blank_picture_scores_one_half_whatever_the_network_learnt():
 
 
 def test_detail_counts_up_to_the_limit():
-    model = lens(evidence=4.0)
-    weights = [model.evidence(rough(levels=levels), (8, 8)) for levels in (0, 2, 4, 60)]
+    model = lens(patch_weight_contrast=4.0)
+    weights = [model.patch_weights(rough(levels=levels), (8, 8)) for levels in (0, 2, 4, 60)]
     means = [float(weight.mean()) for weight in weights]
     assert means[0] < 1e-3 and means[-1] == 1 and means[1] < means[2] < 1
     assert means[2] / means[1] == pytest.approx(2, rel=0.01)  # in proportion
-    assert lens(evidence=8.0).evidence(rough(levels=4), (8, 8)).mean() == pytest.approx(means[2] / 2, rel=0.01)
+    assert lens(patch_weight_contrast=8.0).patch_weights(rough(levels=4), (8, 8)).mean() == pytest.approx(
+        means[2] / 2, rel=0.01
+    )
 
 
-@pytest.mark.parametrize("options", [{}, {"evidence": 0.0}, {"stages": 4}])
+@pytest.mark.parametrize("options", [{}, {"patch_weight_contrast": 0.0}, {"stages": 4}])
 def test_what_a_bias_does_is_known(options):
     model = PatchLensForImageClassification(PatchLensConfig(**{"backbone": TINY, "stages": 3} | options)).eval()
-    pictures = torch.cat([rough(72), rough(72, 1), rough(72, 0), rough(72, 3)])
+    images = torch.cat([rough(72), rough(72, 1), rough(72, 0), rough(72, 3)])
     with torch.inference_mode():
-        before = model(pictures).logits[:, 1]
+        before = model(images).logits[:, 1]
         model.classifier.bias.add_(1.0)
-        torch.testing.assert_close(model(pictures).logits[:, 1] - before, model.bias_effect(pictures))
+        torch.testing.assert_close(model(images).logits[:, 1] - before, model.bias_effect(images))
 
 
 def test_a_blank_picture_has_gradients_that_are_numbers():
@@ -112,11 +114,11 @@ def test_flat_images_have_no_second_differences():
 
 
 def test_a_whole_backbones_weights_fill_the_trunk(tmp_path):
-    whole = timm.create_model(TINY, num_classes=7)
-    save_file(whole.state_dict(), tmp_path / "whole.safetensors")
+    full = timm.create_model(TINY, num_classes=7)
+    save_file(full.state_dict(), tmp_path / "whole.safetensors")
     model = lens(high_pass=True)
     load_weights(model, tmp_path / "whole.safetensors")
-    stored = whole.state_dict()
+    stored = full.state_dict()
     for name, tensor in model.backbone.state_dict().items():
         assert torch.equal(tensor, stored[name]), name
 
@@ -128,5 +130,5 @@ def test_what_it_cannot_be_cut_from_is_refused():
         PatchLensForImageClassification(PatchLensConfig(backbone=TINY, stages=40))
     with pytest.raises(ValueError, match="stages"):
         PatchLensConfig(stages=0)
-    with pytest.raises(ValueError, match="evidence"):
-        PatchLensConfig(evidence=-1)
+    with pytest.raises(ValueError, match="patch_weight_contrast"):
+        PatchLensConfig(patch_weight_contrast=-1)

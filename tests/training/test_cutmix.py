@@ -60,17 +60,17 @@ def weights_after(folder, steps, cutmix, resume=None):
 
 
 def test_training_mixes_and_a_resumed_run_mixes_alike(tmp_path):
-    whole = weights_after(tmp_path / "whole", 6, CutMix(0.5))
+    full = weights_after(tmp_path / "whole", 6, CutMix(0.5))
     weights_after(tmp_path / "cut", 3, CutMix(0.5))
     rest = weights_after(tmp_path / "cut", 6, CutMix(0.5), resume=str(tmp_path / "cut" / "checkpoint-3"))
-    assert torch.equal(rest, whole)
+    assert torch.equal(rest, full)
     plain = weights_after(tmp_path / "plain", 6, None)
-    assert not torch.allclose(plain, whole, atol=1e-4)
+    assert not torch.allclose(plain, full, atol=1e-4)
     torch.testing.assert_close(weights_after(tmp_path / "none", 6, CutMix(0.0)), plain, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("share", ["-0.1", "1.5"])
-def test_a_share_out_of_range_is_refused(tmp_path, share):
-    (tmp_path / "recipe.yaml").write_text(f"architecture: custom_cnn\ncutmix: {share}\n")
+@pytest.mark.parametrize("fraction", ["-0.1", "1.5"])
+def test_a_share_out_of_range_is_refused(tmp_path, fraction):
+    (tmp_path / "recipe.yaml").write_text(f"architecture: custom_cnn\ncutmix: {fraction}\n")
     with pytest.raises(UserError, match="cutmix is"):
         load_recipe(tmp_path / "recipe.yaml")

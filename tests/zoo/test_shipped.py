@@ -22,7 +22,7 @@ from fakelens.hub.facts.local_models import find_models, trained
 from fakelens.hub.preflight import check_files
 from fakelens.hub.shipped import with_code
 from fakelens.zoo.shipped import DEFAULT_MODEL, SHIPPED, SHIPPED_FOLDER
-from tests.abuse import picture
+from tests.abuse import make_image
 from tests.conftest import SCRIPTS
 
 FILES = {"README.md", "config.json", "model.safetensors", "preprocessor_config.json", "run.json"}
@@ -35,7 +35,7 @@ def elsewhere(tmp_path, monkeypatch):
     """A working folder with one picture, where no model is named."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FAKELENS_MODEL", raising=False)
-    picture(512, 384, seed=5).save("photo.jpg")
+    make_image(512, 384, seed=5).save("photo.jpg")
     return tmp_path
 
 
@@ -126,7 +126,7 @@ def test_it_is_published_with_the_code_that_the_package_has(elsewhere):
     assert "modeling_patch_lens.py" in checkpoint.code and "image_processing_detector.py" in checkpoint.code
     for name in checkpoint.code:
         assert (folder / name).read_bytes() == (PACKAGE / "models" / name).read_bytes()
-    pixels = [picture(300, 200, seed=1)]
+    pixels = [make_image(300, 200, seed=1)]
     assert load_detector(folder).scores(pixels) == load_detector().scores(pixels)
 
 

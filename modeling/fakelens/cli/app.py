@@ -98,7 +98,7 @@ def detect(
             if heatmap is not None:
                 wanted.append(drawings.heatmaps(detector, heatmap))
             if save is not None or visualize:
-                wanted.append(drawings.figures(detector, drawings.places(save, len(inputs)), max_fpr))
+                wanted.append(drawings.figures(detector, drawings.paths_in(save, len(inputs)), max_fpr))
         drawn: list[Path] = []
         rows = _with_figures(detect_rows(detector, inputs, max_fpr, batch_size, wanted), drawn)
         if as_csv:

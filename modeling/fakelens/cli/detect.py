@@ -37,7 +37,7 @@ def detect_rows(
     """
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("judging", total=len(inputs))
+        task = progress.add_task("scoring", total=len(inputs))
         for start in range(0, len(inputs), batch_size):
             batch = inputs[start : start + batch_size]
             errors: dict[int, str] = {}
@@ -47,12 +47,12 @@ def detect_rows(
                     images.append(item.read())
                 except ImageError as error:
                     errors[number] = str(error)
-            judged = iter(zip(images, detector(images, max_fpr, batch_size), strict=True))
+            results = iter(zip(images, detector(images, max_fpr, batch_size), strict=True))
             for number, item in enumerate(batch):
                 if number in errors:
                     yield error_row(item.name, detector.name, errors[number])
                     continue
-                image, verdict = next(judged)
+                image, verdict = next(results)
                 row = verdict_row(item.name, detector.name, verdict)
                 if verdict.verdict is not None:
                     for draw in drawings:

@@ -40,7 +40,7 @@ class Row:
     error: str | None = None
 
 
-def judge_folder(
+def predict_folder(
     detector: Detector, folder: Path, unknown_below: float = UNKNOWN_BELOW, batch_size: int = 16
 ) -> list[Row]:
     """Judge every image of a folder, walked.
@@ -67,7 +67,7 @@ def judge_folder(
         raise UserError(f"{folder}: {inputs[0].error}.")
     paths = sorted((Path(item.name).relative_to(folder) for item in inputs), key=natural)
     rows: list[Row] = []
-    with ThreadPoolExecutor() as pool, tqdm(total=len(paths), desc="judging", unit="image", disable=None) as progress:
+    with ThreadPoolExecutor() as pool, tqdm(total=len(paths), desc="scoring", unit="image", disable=None) as progress:
         for start in range(0, len(paths), batch_size):
             batch = paths[start : start + batch_size]
             decoded = list(pool.map(_decode, (folder / path for path in batch)))
@@ -102,7 +102,7 @@ def submission(rows: Sequence[Row]) -> str:
     """Return S4's `[{"index": 1, "prediction": "fake"}, ...]`; images that could not be judged have no entry.
 
     Args:
-        rows: What `judge_folder` returned.
+        rows: What `predict_folder` returned.
     """
     entries = [{"index": row.index, "prediction": row.verdict} for row in rows if row.error is None]
     return json.dumps(entries) + "\n"
@@ -112,7 +112,7 @@ def table(rows: Sequence[Row]) -> str:
     """Return a CSV with a line an image, those that could not be judged with their error.
 
     Args:
-        rows: What `judge_folder` returned.
+        rows: What `predict_folder` returned.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(Row.__dataclass_fields__), lineterminator="\n")

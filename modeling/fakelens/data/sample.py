@@ -123,13 +123,13 @@ def train_autoencoder(images: torch.Tensor) -> Autoencoder:
 
 
 def _write(folder: Path) -> None:
-    reals = {
+    real_images = {
         split: {name: crops(photograph, CROPS[split]) for name, photograph in named.items()}
         for split, named in photographs().items()
     }
-    autoencoder = train_autoencoder(_tensor(np.concatenate(list(reals["train"].values()))))
+    autoencoder = train_autoencoder(_tensor(np.concatenate(list(real_images["train"].values()))))
     folder.mkdir()
-    for split, named in reals.items():
+    for split, named in real_images.items():
         rows = []
         for name, tiles in named.items():
             with torch.inference_mode():

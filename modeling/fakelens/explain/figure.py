@@ -47,20 +47,20 @@ def verdict_figure(
     """
     if verdict.verdict is None or verdict.score is None:
         raise UserError(f"{name} was not judged ({verdict.error}), so there is nothing to draw.")
-    evidence = None if isinstance(detector.model, OnnxModel) else heat_map(detector, image)
+    heat = None if isinstance(detector.model, OnnxModel) else heat_map(detector, image)
     small = image.copy()
     small.thumbnail((SHOWN, SHOWN))
     text = [verdict.sentence, *filter(None, [verdict.disagreement]), *verdict.warnings, *verdict.notes]
     lines = [line for part in text for line in textwrap.wrap(part, LINE)]
     figure = Figure(figsize=(SIZE[0], SIZE[1] + LINE_HEIGHT * (len(lines) + 1)), layout="constrained", dpi=120)
     areas = figure.subplot_mosaic(
-        [["image", "evidence"], ["score", "score"], ["text", "text"]],
+        [["image", "heat_map"], ["score", "score"], ["text", "text"]],
         height_ratios=[SIZE[1] - 0.9, 0.45, LINE_HEIGHT * (len(lines) + 1)],
     )
     colour, word = VERDICTS[verdict.verdict]
     figure.suptitle(f"Verdict: {word}", color=colour, fontsize=15, fontweight="bold")
-    _picture(areas["image"], small, textwrap.shorten(Path(name).name, 60, placeholder="...") or "image")
-    _evidence(figure, areas["evidence"], small, evidence)
+    _image(areas["image"], small, textwrap.shorten(Path(name).name, 60, placeholder="...") or "image")
+    _heat(figure, areas["heat_map"], small, heat)
     _scale(areas["score"], verdict.score, colour, detector.uncertain_band[0], detector.fake_threshold(max_fpr))
     areas["text"].axis("off")
     # Names and sentences may hold a $, which is not the beginning of a formula.
@@ -87,20 +87,20 @@ def save_figure(figure: Figure, path: Path) -> None:
         raise UserError(f"{path} could not be written: {error.strerror or error}.") from None
 
 
-def _picture(axes: Axes, image: Image.Image, title: str) -> None:
+def _image(axes: Axes, image: Image.Image, title: str) -> None:
     axes.imshow(image)
     axes.set_title(title, fontsize=9, parse_math=False)
     axes.axis("off")
 
 
-def _evidence(figure: Figure, axes: Axes, small: Image.Image, evidence: np.ndarray | None) -> None:
+def _heat(figure: Figure, axes: Axes, small: Image.Image, heat: np.ndarray | None) -> None:
     """Draw the evidence over the picture, with the scale of its colours."""
-    if evidence is None:
+    if heat is None:
         axes.axis("off")
         axes.text(0.5, 0.5, "No heat map: the network\nis in ONNX, without gradients.", ha="center", va="center")
         return
-    shrunk = np.asarray(Image.fromarray(evidence).resize(small.size, Image.Resampling.BILINEAR))
-    _picture(axes, overlay(small, shrunk), "Evidence, on an absolute scale")
+    shrunk = np.asarray(Image.fromarray(heat).resize(small.size, Image.Resampling.BILINEAR))
+    _image(axes, overlay(small, shrunk), "Evidence, on an absolute scale")
     bar = figure.colorbar(ScalarMappable(Normalize(0, 1), COLOURS), ax=axes, ticks=[0, 0.5, 1], shrink=0.8)
     bar.ax.set_yticklabels(["real", "none", "fake"], fontsize=8)
 

@@ -28,13 +28,13 @@ class Step:
 
     Attributes:
         name: The change; "as it is" for none.
-        picture_size: Width and height, in pixels, of what was judged.
+        image_size: Width and height, in pixels, of what was judged.
         verdict: "real", "fake" or "uncertain".
         score: P(fake) in [0, 1].
     """
 
     name: str
-    picture_size: tuple[int, int]
+    image_size: tuple[int, int]
     verdict: str
     score: float
 
@@ -54,13 +54,13 @@ def stability(detector: Detector, image: Image.Image, max_fpr: float | None = No
         UserError: If `max_fpr` is asked of a model that was not calibrated for it, or a score is not a number.
     """
     fake_above = detector.fake_threshold(max_fpr)
-    pictures = {AS_IT_IS: image} | {name: degrade(image, change, SEED) for name, change in CHANGES.items()}
-    scores = detector.scores(list(pictures.values()))
+    images = {AS_IT_IS: image} | {name: degrade(image, change, SEED) for name, change in CHANGES.items()}
+    scores = detector.scores(list(images.values()))
     if not np.isfinite(scores).all():
         raise UserError(f"{detector.name}: the model's score is not a number. Its weights are damaged; train it anew.")
     return [
-        Step(name, picture.size, detector.word(float(score), fake_above), float(score))
-        for (name, picture), score in zip(pictures.items(), scores, strict=True)
+        Step(name, changed.size, detector.word(float(score), fake_above), float(score))
+        for (name, changed), score in zip(images.items(), scores, strict=True)
     ]
 
 

@@ -51,9 +51,9 @@ def collect_files(
         plots = (name for kinds in report.plots.values() for shown in kinds.values() for name in shown.values())
         files |= {name: report.folder / name for name in plots}
         files |= eval_result_files(report)
-    pictures = example_files(examples)
-    files |= pictures
-    files[CARD] = render_card(checkpoint, repo_id, report, template, pictures, version).encode()
+    images = example_files(examples)
+    files |= images
+    files[CARD] = render_card(checkpoint, repo_id, report, template, images, version).encode()
     check_files(files)
     return dict(sorted(files.items()))
 

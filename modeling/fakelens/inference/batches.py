@@ -27,11 +27,11 @@ class Decoded:
 
     Attributes:
         row: As the source has it.
-        picture: As its file holds it (raw view).
+        image: As its file holds it (raw view).
     """
 
     row: dict[str, Any]
-    picture: Image.Image
+    image: Image.Image
 
 
 def decoded_batches(

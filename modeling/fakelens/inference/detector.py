@@ -36,12 +36,12 @@ class Seen:
     """An image as it is judged, and what stands beside its score.
 
     Attributes:
-        picture: What goes to the network.
+        image: What goes to the network.
         warnings: What `warnings_for` says of it.
         stated: What its file states of its origin.
     """
 
-    picture: DecodedImage
+    decoded: DecodedImage
     warnings: tuple[str, ...]
     stated: Provenance
 
@@ -116,7 +116,7 @@ class Detector:
 
     def probabilities(self, images: list[Image.Image]) -> np.ndarray:
         """Return the probability of each of `classes`, of shape `(len(images), classes)`, for pictures of any size."""
-        return self.judge(self.process(images))
+        return self.predict(self.process(images))
 
     def process(self, images: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
         """Return what the network takes for RGB pictures of any size, with a first dimension of `len(images)`.
@@ -126,7 +126,7 @@ class Detector:
         # One call a picture: processors stack only pictures of equal size.
         return _stack([self.processor(images=image, return_tensors="pt") for image in images])
 
-    def judge(self, inputs: dict[str, torch.Tensor], step: int | None = None) -> np.ndarray:
+    def predict(self, inputs: dict[str, torch.Tensor], step: int | None = None) -> np.ndarray:
         """Return the probability of each of `classes`, of shape `(batch_size, classes)`, for what `process` made.
 
         May be called from several threads.
@@ -147,9 +147,9 @@ class Detector:
         real_first = sorted(range(len(self.classes)), key=lambda column: column != self.real_index)
         return probabilities[:, real_first]
 
-    def judge_pixels(self, pixel_values: torch.Tensor) -> np.ndarray:
+    def score_pixels(self, pixel_values: torch.Tensor) -> np.ndarray:
         """Return P(fake) in [0, 1] for processed pictures of shape `(batch_size, 3, height, width)`."""
-        return p_fake(self.judge({"pixel_values": pixel_values}))
+        return p_fake(self.predict({"pixel_values": pixel_values}))
 
     def at_once(self, batch_size: int) -> int:
         """Return how many of `batch_size` pictures best go through the network at a time."""
@@ -192,10 +192,10 @@ class Detector:
         with workers(max(1, min(self.workers, len(items)))) as pool:
             for start in range(0, len(items), batch_size):
                 decoded = list(pool.map(_see, items[start : start + batch_size]))
-                pictures = [d.picture.image for d in decoded if isinstance(d, Seen)]
-                inputs = list(pool.map(self.process, ([picture] for picture in pictures)))
+                opened = [d.decoded.image for d in decoded if isinstance(d, Seen)]
+                inputs = list(pool.map(self.process, ([image] for image in opened)))
                 parts = (_stack(inputs[at : at + step]) for at in range(0, len(inputs), step))
-                scores = (score for part in pool.map(self.judge, parts) for score in p_fake(part))
+                scores = (score for part in pool.map(self.predict, parts) for score in p_fake(part))
                 verdicts += [
                     self._verdict(d, float(next(scores)), fake_above, rate)
                     if isinstance(d, Seen)
@@ -233,7 +233,7 @@ class Detector:
         return max(self.threshold, self.fpr_thresholds[max(kept)])
 
     def _verdict(self, seen: Seen, score: float, fake_above: float, max_fpr: float | None) -> Verdict:
-        image = seen.picture
+        image = seen.decoded
         facts = {"format": image.format, "width": image.width, "height": image.height}
         named = {"camera": image.camera, "software": image.software}
         provenance = facts | {key: value for key, value in named.items() if value} | asdict(seen.stated)
@@ -293,13 +293,13 @@ def load_detector(
 def _see(item: bytes | str | Path | Image.Image) -> Seen | ImageError:
     try:
         if isinstance(item, Image.Image):
-            picture, data = decode_image(item), None
+            decoded, data = decode_image(item), None
         else:
             data = item if isinstance(item, bytes) else read_file(Path(item))
-            picture = decode_image(data)
+            decoded = decode_image(data)
     except ImageError as error:
         return error
-    return Seen(picture, warnings_for(picture.image, data), read_provenance(data) if data else Provenance())
+    return Seen(decoded, warnings_for(decoded.image, data), read_provenance(data) if data else Provenance())
 
 
 def _channels_last(pixels: torch.Tensor) -> torch.Tensor:

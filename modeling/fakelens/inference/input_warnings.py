@@ -18,7 +18,7 @@ from fakelens.data.frequency import axis_profiles
 TINY = 128  # pixels of the shorter side
 LONGEST = 3.0  # longer side over shorter
 COARSE_TABLE = 57.0  # mean entry of a JPEG's luminance table; 57.6 at quality 50
-FLAT, COMMON = 0.4, 0.5  # shares of a picture's pixels, see `Measures` and `common_share`
+FLAT, COMMON = 0.4, 0.5  # shares of a picture's pixels, see `Measures` and `common_fraction`
 SUDDEN, FAINT = 1.05, -2.2  # powers of ten, see `Measures`
 SOFT = -2.6  # likewise
 BAR, DEEPEST = 0.03, 0.45  # of a side's length: what counts as a bar along an edge
@@ -72,7 +72,7 @@ def warnings_for(image: Image.Image, data: bytes | None = None) -> tuple[str, ..
             "a generated picture may pass for a photograph, and the other way round."
         )
     measures = measure(image)
-    if measures.flat > FLAT and common_share(image) > COMMON:
+    if measures.flat > FLAT and common_fraction(image) > COMMON:
         found.append(
             "Large areas of exactly one colour: a document, a drawing, a screenshot or something cut out. "
             "The detector tells photographs from generated ones; of anything else its verdict means nothing."
@@ -112,7 +112,7 @@ def measure(image: Image.Image) -> Measures:
     )
 
 
-def common_share(image: Image.Image) -> float:
+def common_fraction(image: Image.Image) -> float:
     """Return the share, in [0, 1], of the central 1024 x 1024 pixels that have one of the 16 commonest colours.
 
     Args:

@@ -13,8 +13,8 @@ FIELDS = (
     *("path", "verdict", "score", "model"),
     *("sentence", "warnings", "provenance", "disagreement", "notes", "error"),
 )
-PICTURES = ("heatmap", "figure")
-SHARES = (100, 1000, 10_000, 100_000)
+IMAGES = ("heatmap", "figure")
+ROUND_COUNTS = (100, 1000, 10_000, 100_000)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def verdict_sentence(verdict: str | None, score: float | None = None, max_fpr: f
     if max_fpr is None:
         kept = "How many photographs get this verdict by mistake, the model's card says."
     else:
-        among = next((n for n in SHARES if max_fpr * n >= 1), SHARES[-1])
+        among = next((n for n in ROUND_COUNTS if max_fpr * n >= 1), ROUND_COUNTS[-1])
         kept = (
             f"Of {among:,} photographs like those it was calibrated on, at most {max_fpr * among:g} get this verdict "
             "by mistake; of others it may be more."

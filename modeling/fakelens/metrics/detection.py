@@ -83,20 +83,20 @@ def detection_metrics(scores: np.ndarray, labels: np.ndarray, threshold: float =
     """
     scores, labels = check_scores(scores, labels)
     real, fake = int((labels == REAL).sum()), int((labels == FAKE).sum())
-    called_fake = (scores >= threshold).astype(int)
-    counts = metrics.confusion_matrix(labels, called_fake, labels=[REAL, FAKE]).ravel().tolist()
+    predicted_fake = (scores >= threshold).astype(int)
+    counts = metrics.confusion_matrix(labels, predicted_fake, labels=[REAL, FAKE]).ravel().tolist()
     true_negatives, false_positives, false_negatives, true_positives = counts
     both = real > 0 and fake > 0
     return {
-        "accuracy": float(metrics.accuracy_score(labels, called_fake)),
-        "precision": float(metrics.precision_score(labels, called_fake, zero_division=0)) if fake else None,
-        "recall": float(metrics.recall_score(labels, called_fake)) if fake else None,
-        "f1": float(metrics.f1_score(labels, called_fake)) if fake else None,
-        "specificity": float(metrics.recall_score(labels, called_fake, pos_label=REAL)) if real else None,
+        "accuracy": float(metrics.accuracy_score(labels, predicted_fake)),
+        "precision": float(metrics.precision_score(labels, predicted_fake, zero_division=0)) if fake else None,
+        "recall": float(metrics.recall_score(labels, predicted_fake)) if fake else None,
+        "f1": float(metrics.f1_score(labels, predicted_fake)) if fake else None,
+        "specificity": float(metrics.recall_score(labels, predicted_fake, pos_label=REAL)) if real else None,
         "precision_real": (
-            float(metrics.precision_score(labels, called_fake, pos_label=REAL, zero_division=0)) if real else None
+            float(metrics.precision_score(labels, predicted_fake, pos_label=REAL, zero_division=0)) if real else None
         ),
-        "f1_real": float(metrics.f1_score(labels, called_fake, pos_label=REAL)) if real else None,
+        "f1_real": float(metrics.f1_score(labels, predicted_fake, pos_label=REAL)) if real else None,
         "auroc": float(metrics.roc_auc_score(labels, scores)) if both else None,
         "average_precision": float(metrics.average_precision_score(labels, scores)) if both else None,
         **{name: tpr_at_fpr(scores, labels, cap) if both else None for name, cap in FPR_CAPS.items()},
@@ -191,8 +191,8 @@ def expected_calibration_error(scores: np.ndarray, labels: np.ndarray) -> float:
         scores: P(fake) in [0, 1], of shape `(count,)`.
         labels: 0 real, 1 fake, of shape `(count,)`.
     """
-    mean_score, share_of_fakes, count = reliability(scores, labels)
-    return float(np.average(np.abs(share_of_fakes - mean_score), weights=count))
+    mean_score, fake_fraction, count = reliability(scores, labels)
+    return float(np.average(np.abs(fake_fraction - mean_score), weights=count))
 
 
 def reliability(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -209,8 +209,8 @@ def reliability(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.
     count = np.bincount(bins, minlength=ECE_BINS)
     held = count > 0
     mean_score = np.bincount(bins, weights=scores, minlength=ECE_BINS)[held] / count[held]
-    share_of_fakes = np.bincount(bins, weights=labels, minlength=ECE_BINS)[held] / count[held]
-    return mean_score, share_of_fakes, count[held]
+    fake_fraction = np.bincount(bins, weights=labels, minlength=ECE_BINS)[held] / count[held]
+    return mean_score, fake_fraction, count[held]
 
 
 def compute_metrics(eval_prediction: EvalPrediction) -> dict[str, float]:

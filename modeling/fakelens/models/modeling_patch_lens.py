@@ -35,9 +35,10 @@ class PatchLensConfig(DetectorConfig):
             smaller neighbourhoods than the next: fewer stages see texture alone.
         high_pass (`bool`, *optional*, defaults to `False`): Give the trunk's first layer the image's fixed second
             differences beside its colours.
-        evidence (`float`, *optional*, defaults to 4.0): Fine detail, in grey levels of 255 where pictures are
-            normalised to [-1, 1], from which on a place counts in full; with less it counts for as much less. In
-            training, and with 0, all count alike.
+        patch_weight_contrast (`float`, *optional*, defaults to 4.0): Local contrast, in intensity
+            levels of 255 where images are normalised to [-1, 1], from which on a patch has the weight 1; with less
+            contrast its weight is proportional. In training, and with 0, all patches weigh the same. Older configs
+            call it `evidence`, which is still read.
         dropout (`float`, *optional*, defaults to 0.2): Dropout rate on the features of each place, in [0, 1).
         **kwargs: Passed to [`DetectorConfig`]: labels, `logit_temperature`, `decision_threshold`.
 
@@ -52,26 +53,27 @@ class PatchLensConfig(DetectorConfig):
         backbone: str = "tf_efficientnet_lite0",
         stages: int = 5,
         high_pass: bool = False,
-        evidence: float = 4.0,
+        patch_weight_contrast: float = 4.0,
         dropout: float = 0.2,
         **kwargs: Any,
     ):
+        patch_weight_contrast = kwargs.pop("evidence", patch_weight_contrast)
         self.backbone = backbone
         self.stages = stages
         self.high_pass = high_pass
-        self.evidence = evidence
+        self.patch_weight_contrast = patch_weight_contrast
         self.dropout = dropout
         if stages < 1:
             raise ValueError(f"stages must be at least 1, not {stages}.")
-        if evidence < 0:
-            raise ValueError(f"evidence must be 0 or more, not {evidence}.")
+        if patch_weight_contrast < 0:
+            raise ValueError(f"patch_weight_contrast must be 0 or more, not {patch_weight_contrast}.")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1), not {dropout}.")
         super().__init__(**kwargs)
 
 
 SECOND_DIFFERENCES = ((-1.0, 2.0, -1.0), (2.0, -4.0, 2.0), (-1.0, 2.0, -1.0))
-GREY_LEVELS = 127.5  # in one unit of a normalised picture
+INTENSITY_LEVELS = 127.5  # in one unit of a normalised picture
 # Grey levels: the root of nothing has no gradient. In smaller units the square would be dropped on the way to ONNX.
 FAINTEST = 1.275e-3
 LEFT_OUT = ("conv_head", "bn2", "classifier")  # what timm's EfficientNets have after their stages
@@ -157,26 +159,26 @@ class PatchLensForImageClassification(DetectorPreTrainedModel):
         """Map images of shape `(batch_size, 3, height, width)` to units, `(batch_size, num_units, rows, columns)`."""
         added = None if self.high_pass is None else self.high_pass(pixel_values)
         units = self.classifier(self.dropout(self.backbone(pixel_values, added)))
-        if self.training or not self.config.evidence:
+        if self.training or not self.config.patch_weight_contrast:
             return units  # every place is learnt from
-        return units * self.evidence(pixel_values, units.shape[2:])
+        return units * self.patch_weights(pixel_values, units.shape[2:])
 
-    def evidence(self, pixel_values: torch.Tensor, places: tuple[int, int]) -> torch.Tensor:
+    def patch_weights(self, pixel_values: torch.Tensor, patches: tuple[int, int]) -> torch.Tensor:
         """Say how much each place counts, by its detail: the root mean square of grey less the mean of its neighbours.
 
         Args:
             pixel_values: Normalised images of shape `(batch_size, 3, height, width)`.
-            places: Rows and columns of places.
+            patches: Rows and columns of places.
 
         Returns:
             Weights in [0, 1], of shape `(batch_size, 1, rows, columns)`.
         """
         # A picture less its neighbourhood's mean, of its three colours' mean: all in one convolution.
-        kernel = pixel_values.new_full((1, 3, 3, 3), -GREY_LEVELS / 27)
-        kernel[..., 1, 1] += GREY_LEVELS / 3
-        detail = F.conv2d(F.pad(pixel_values, (1, 1, 1, 1), mode="reflect"), kernel)
-        power = F.adaptive_avg_pool2d(detail.square(), places)
-        return ((power + FAINTEST**2).sqrt() / self.config.evidence).clamp(max=1)
+        kernel = pixel_values.new_full((1, 3, 3, 3), -INTENSITY_LEVELS / 27)
+        kernel[..., 1, 1] += INTENSITY_LEVELS / 3
+        contrast = F.conv2d(F.pad(pixel_values, (1, 1, 1, 1), mode="reflect"), kernel)
+        power = F.adaptive_avg_pool2d(contrast.square(), patches)
+        return ((power + FAINTEST**2).sqrt() / self.config.patch_weight_contrast).clamp(max=1)
 
     def score(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Map images of shape `(batch_size, 3, height, width)` to units of shape `(batch_size, num_units)`."""
@@ -188,10 +190,10 @@ class PatchLensForImageClassification(DetectorPreTrainedModel):
         Args:
             pixel_values: Normalised images of shape `(batch_size, 3, height, width)`.
         """
-        if not self.config.evidence:
+        if not self.config.patch_weight_contrast:
             return super().bias_effect(pixel_values)
         rows, columns = (-(-side // self.side) for side in pixel_values.shape[2:])
-        return self.evidence(pixel_values, (rows, columns)).mean(dim=(1, 2, 3))
+        return self.patch_weights(pixel_values, (rows, columns)).mean(dim=(1, 2, 3))
 
     def patch_logits(self, pixel_values: torch.Tensor) -> torch.Tensor:
         r"""Score every place of a batch of images.

@@ -18,10 +18,10 @@ class CutMix:
     """How images of a batch are mixed.
 
     Attributes:
-        share: Of the images, in [0, 1], how many get a rectangle of another one.
+        fraction: Of the images, in [0, 1], how many get a rectangle of another one.
     """
 
-    share: float
+    fraction: float
 
     def apply(
         self, pixel_values: torch.Tensor, labels: torch.Tensor, classes: int, generator: torch.Generator
@@ -40,7 +40,7 @@ class CutMix:
         """
         count, (height, width) = len(labels), pixel_values.shape[-2:]
         partners = torch.randperm(count, generator=generator).tolist()
-        chosen = (torch.rand(count, generator=generator) < self.share).tolist()
+        chosen = (torch.rand(count, generator=generator) < self.fraction).tolist()
         drawn = torch.rand(count, 4, generator=generator).tolist()
         own = F.one_hot(labels, classes).float()
         mixed, targets = pixel_values.clone(), own.clone()
@@ -78,6 +78,6 @@ def rectangle(height: int, width: int, draws: Sequence[float]) -> tuple[slice, s
     return slice(top, top + rows), slice(left, left + columns), rows * columns / (height * width)
 
 
-def _side(whole: int, draw: float) -> int:
+def _side(full: int, draw: float) -> int:
     """Return a rectangle's side for a draw from 0 to below 1."""
-    return max(1, round(whole * (LEAST + draw * (MOST - LEAST))))
+    return max(1, round(full * (LEAST + draw * (MOST - LEAST))))

@@ -6,7 +6,7 @@ from fakelens.data.sources.opening import examples, open_source
 from fakelens.data.sources.reading import StreamError
 from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
-from tests.abuse import picture
+from tests.abuse import make_image
 
 
 def write_class_folders(root, names, count=3):
@@ -14,7 +14,7 @@ def write_class_folders(root, names, count=3):
         folder = root / split / name
         folder.mkdir(parents=True)
         for number in range(count):
-            picture(seed=number).save(folder / f"{number}.png")
+            make_image(seed=number).save(folder / f"{number}.png")
     return root
 
 
@@ -27,7 +27,7 @@ def png(seed=0):
     import io
 
     file = io.BytesIO()
-    picture(seed=seed).save(file, format="PNG")
+    make_image(seed=seed).save(file, format="PNG")
     return {"bytes": file.getvalue(), "path": None}
 
 
@@ -187,7 +187,7 @@ def test_no_data_names_the_ways_out(spec):
 
 
 def test_folder_without_class_folders_gets_a_hint(tmp_path):
-    picture().save(tmp_path / "loose.png")
+    make_image().save(tmp_path / "loose.png")
     with pytest.raises(UserError, match="`real/` and `fake/`"):
         open_source(str(tmp_path), "train")
 

@@ -27,7 +27,7 @@ RANGES = [
     {"name": "webp", "quality": [5, 95]},
     {"name": "avif", "quality": [5, 95]},
     {"name": "resize", "scale": [0.2, 1.5]},
-    {"name": "crop", "share": [0.3, 0.9]},
+    {"name": "crop", "fraction": [0.3, 0.9]},
     {"name": "blur", "sigma": [0.5, 3]},
     {"name": "noise", "sigma": [0, 0.3]},
     {"name": "speckle", "sigma": [0, 0.3]},
@@ -181,7 +181,7 @@ class TestSizes:
         corners = set()
         pixels = np.asarray(photograph)
         for seed in range(30):
-            part = np.asarray(degrade(photograph, [{"name": "crop", "share": 0.75}], seed))
+            part = np.asarray(degrade(photograph, [{"name": "crop", "fraction": 0.75}], seed))
             assert part.shape == (90, 120, 3)
             ((y, x),) = [
                 (y, x) for y in range(31) for x in range(41) if (pixels[y : y + 90, x : x + 120] == part).all()
@@ -239,11 +239,11 @@ class TestCorruptions:
         assert after.min() < 0.8 * thick and after.std() > 0.01
 
     def test_fog_of_slow_decay_has_more_detail(self):
-        def detail(severity):
+        def local_contrast(severity):
             images = [array(degrade(grey(255, 224), [{"name": "fog", "severity": severity}], s)) for s in range(6)]
             return np.mean([np.abs(np.diff(image[..., 0], axis=1)).mean() / image.std() for image in images])
 
-        assert detail(5) > 1.5 * detail(1)
+        assert local_contrast(5) > 1.5 * local_contrast(1)
 
     def test_snow_whitens_and_never_darkens(self, photograph):
         for severity in range(1, 6):
@@ -265,12 +265,12 @@ class TestCorruptions:
 
 class TestOverlayText:
     def test_it_is_somewhere_else_every_time_and_inside(self):
-        places = set()
+        positions = set()
         for seed in range(20):
             ys, xs = np.nonzero((array(degrade(grey(128), [{"name": "overlay_text"}], seed)) != 128).any(axis=2))
-            places.add((ys.min() // 8, xs.min() // 8))
+            positions.add((ys.min() // 8, xs.min() // 8))
             assert 10 < len(ys) < 128 * 128 / 2
-        assert len(places) > 8
+        assert len(positions) > 8
 
     def test_a_long_line_is_made_to_fit(self):
         step = {"name": "overlay_text", "text": "a very long line " * 4, "height": 0.2, "opacity": 1}
@@ -316,7 +316,7 @@ def test_threads_that_share_a_picture_do_not_disturb_each_other(photograph):
             assert [result.tobytes() for result in results] == expected
 
 
-class Pictures(Dataset):
+class Images(Dataset):
     def __init__(self, image, chain):
         self.image, self.chain = image, chain
 
@@ -331,7 +331,7 @@ def test_pickled_and_in_workers_it_does_the_same(photograph):
     chain = Degradations.from_list(EVERYTHING)
     copy = pickle.loads(pickle.dumps(chain))
     assert all(copy(photograph, seed) == chain(photograph, seed) for seed in range(4))
-    there, here = (torch.cat(list(DataLoader(Pictures(photograph, chain), num_workers=n))) for n in (2, 0))
+    there, here = (torch.cat(list(DataLoader(Images(photograph, chain), num_workers=n))) for n in (2, 0))
     assert torch.equal(there, here)
 
 
@@ -365,7 +365,7 @@ def test_the_settings_are_left_as_they_were(photograph):
         ({"name": "resize", "scale": 0}, "scale is 0; it is a number from 0.05 to 2"),
         ({"name": "resize", "filter": "box"}, "filter is 'box'"),
         ({"name": "resize", "back": "no"}, "back is 'no'"),
-        ({"name": "crop", "share": 1.2}, "share is 1.2"),
+        ({"name": "crop", "fraction": 1.2}, "fraction is 1.2"),
         ({"name": "blur", "sigma": -1}, "sigma is -1"),
         ({"name": "noise", "sigma": float("nan")}, "sigma is nan"),
         ({"name": "speckle", "sigma": 5}, "sigma is 5"),

@@ -57,8 +57,8 @@ def test_no_ring_is_changed_by_more_than_what_is_allowed(photograph):
 
 @pytest.mark.parametrize("size", [(7, 40), (8, 8), (33, 9)])
 def test_small_and_odd_sizes_are_kept(size):
-    picture = Image.effect_noise(size, 40).convert("RGB")
-    assert degrade(picture, [{"name": "spectrum"}], seed=1).size == size
+    image = Image.effect_noise(size, 40).convert("RGB")
+    assert degrade(image, [{"name": "spectrum"}], seed=1).size == size
 
 
 def test_a_flat_picture_stays_flat():

@@ -47,8 +47,8 @@ def test_each_generator_is_left_out_once_and_what_is_finished_is_not_repeated(sc
     for one in report["results"]:
         assert one["fakes"] == 6 and one["held_out"]["fake"] == one["seen"]["fake"] == 6
         folder = next(path for path in output.glob("runs/*") if one["generator"] in path.name)
-        judged = json.loads((folder / "report" / "report.json").read_text())["models"][0]["results"]["test"]["raw"]
-        assert one["held_out"] == judged["per_generator"][one["generator"]]
+        scored = json.loads((folder / "report" / "report.json").read_text())["models"][0]["results"]["test"]["raw"]
+        assert one["held_out"] == scored["per_generator"][one["generator"]]
     for column in ("held_out", "seen"):
         mean = sum(one[column]["auroc"] for one in report["results"]) / 2
         assert report["macro"][column] == pytest.approx(mean)

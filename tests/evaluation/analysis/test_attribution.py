@@ -7,7 +7,7 @@ import pytest
 
 from fakelens.data.sources.opening import open_source
 from fakelens.errors import UserError
-from fakelens.evaluation.analysis.attribution import UNKNOWN, attribute, likeliest_share, name_generators
+from fakelens.evaluation.analysis.attribution import UNKNOWN, attribute, likeliest_fraction, name_generators
 from fakelens.evaluation.plots.plots import draw_attributions
 from fakelens.evaluation.report.console import print_summary
 from fakelens.evaluation.run import Options, evaluate_models
@@ -82,7 +82,7 @@ def test_p_fake_is_one_minus_p_real_wherever_real_stands(tiny_data, attributor, 
     for view in ("raw", "hard"):
         np.testing.assert_allclose(found.scores[view], 1 - found.probabilities[view][:, 0], atol=1e-12)
         np.testing.assert_allclose(found.probabilities[view].sum(axis=1), 1, atol=1e-12)
-    np.testing.assert_allclose(likeliest_share(found.probabilities["raw"]), 2 / 3, atol=1e-5)
+    np.testing.assert_allclose(likeliest_fraction(found.probabilities["raw"]), 2 / 3, atol=1e-5)
     two = predict(load_detector(learned, device="cpu"), source, ("raw",))
     np.testing.assert_allclose(found.scores["raw"], two.scores["raw"], atol=1e-5)
     assert two.classes == () and two.probabilities == {}

@@ -62,7 +62,7 @@ def test_the_band_by_hand():
             "error": 1 / 4,
             "error_without_band": 2 / 6,
             "false_positive_rate": 0,
-            "judged_false_positive_rate": 0,
+            "covered_false_positive_rate": 0,
             "miss_rate": 1 / 3,
             "uncertain_real": 2 / 3,
             "uncertain_fake": 0,

@@ -113,8 +113,8 @@ def test_the_interval_of_the_mean_is_that_of_joint_resamples():
     by_hand = []
     rng, classes = np.random.default_rng(1), [scores[makers == name] for name in ("real", "alpha", "beta")]
     for _ in range(300):
-        reals, *fakes = (rng.choice(one, len(one)) for one in classes)
-        aurocs = [roc_auc_score(np.repeat([0, 1], 200), np.concatenate([reals, one])) for one in fakes]
+        real_scores, *fakes = (rng.choice(one, len(one)) for one in classes)
+        aurocs = [roc_auc_score(np.repeat([0, 1], 200), np.concatenate([real_scores, one])) for one in fakes]
         by_hand.append(np.mean(aurocs))
     assert [low, high] == pytest.approx(np.quantile(by_hand, [0.025, 0.975]), abs=0.2 * (high - low))
     assert (found["macro_auroc_over_sources"], found["worst_source"]) == (None, None)

@@ -14,7 +14,7 @@ from fakelens.evaluation.scoring.predict import predict
 from fakelens.inference.detector import Detector, load_detector
 from fakelens.zoo.ensembles import build_ensemble
 from fakelens.zoo.registry import build_detector, build_processor
-from tests.evaluation.conftest import picture
+from tests.evaluation.conftest import make_image
 
 
 class Brightness:
@@ -91,7 +91,7 @@ def test_scores_are_those_of_one_picture_after_the_other(detectors, kind, tmp_pa
     for number in range(11):
         folder = tmp_path / "data" / ("real" if number % 2 else "fake")
         folder.mkdir(parents=True, exist_ok=True)
-        image = picture(number, side=16 + 23 * (number % 4))
+        image = make_image(number, side=16 + 23 * (number % 4))
         image.crop((0, 0, image.width, image.height - number)).save(folder / f"{number:02d}.png")
     source = open_source(str(tmp_path / "data"), "test")
     found = predict(detector, source, ("raw", "hard"), batch_size=5, partial=tmp_path / "partial")
@@ -122,9 +122,9 @@ def test_every_batch_size_judges_each_row_once(class_folders, batch_size):
 
 def test_limit_reads_from_the_start(parquet):
     source = open_source(str(parquet), "test")
-    whole, part = predict(Brightness(), source), predict(Brightness(), source, limit=6)
+    full, part = predict(Brightness(), source), predict(Brightness(), source, limit=6)
     assert (part.rows, sum(part.skipped.values())) == (6, 1)
-    assert part.ids.tolist() == whole.ids[:5].tolist()
+    assert part.ids.tolist() == full.ids[:5].tolist()
     assert part.generators.tolist() == ["real"] * 5
 
 

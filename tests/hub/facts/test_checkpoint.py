@@ -48,8 +48,8 @@ def test_a_pickle_by_the_name_of_safetensors_is_refused(model):
 
 
 def test_a_truncated_file_of_weights_is_refused(model):
-    whole = (model / "model.safetensors").read_bytes()
-    (model / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    full = (model / "model.safetensors").read_bytes()
+    (model / "model.safetensors").write_bytes(full[: len(full) // 2])
     with pytest.raises(UserError, match="no whole safetensors file"):
         read_checkpoint(model)
 

@@ -61,7 +61,7 @@ def test_a_report_from_before_the_model_was_changed_is_refused(model, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"schema_version": 3}, "schema version 3"),
+        ({"schema_version": 4}, "schema version 4"),
         ({"models": [{"name": "tiny"}]}, "incomplete .'path'"),
         ({"data": {"source": "sample"}}, "incomplete .'description'"),
         ({"models": []}, "is about no model"),

@@ -57,9 +57,9 @@ def test_the_model_is_calibrated_and_the_command_line_says_uncertain(script, dat
         rows = [json.loads(line) for line in result.stdout.splitlines()]
         return [(row["score"], row["verdict"]) for row in rows]
 
-    judged = verdicts()
-    assert len(judged) == 30 and "uncertain" in {word for _, word in judged}
-    assert all(word == ("fake" if s >= high else "real" if s < low else "uncertain") for s, word in judged)
+    scored = verdicts()
+    assert len(scored) == 30 and "uncertain" in {word for _, word in scored}
+    assert all(word == ("fake" if s >= high else "real" if s < low else "uncertain") for s, word in scored)
     further = load_detector(tmp_path / "m").fake_threshold(0.2)
     assert further <= high  # more photographs may be called fake; what is called real stays
     for score, word in verdicts("--max-fpr", "0.2"):

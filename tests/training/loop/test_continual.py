@@ -42,9 +42,9 @@ def data(tmp_path_factory):
         rows = []
         for number in range(count):
             model = (None, "lamp", None, "dusk")[number % 4]
-            picture = Image.open(io.BytesIO(image(first + number, None)["bytes"]))
-            picture = picture.point(lambda level, by={None: 0, "lamp": 40, "dusk": -40}[model]: level + by)
-            rows.append({"image": picture, "label": "fake" if model else "real", "model": model})
+            made = Image.open(io.BytesIO(image(first + number, None)["bytes"]))
+            made = made.point(lambda level, by={None: 0, "lamp": 40, "dusk": -40}[model]: level + by)
+            rows.append({"image": made, "label": "fake" if model else "real", "model": model})
         datasets.Dataset.from_list(rows, features=features).to_parquet(root / f"{split}-00000-of-00001.parquet")
     return str(root)
 
@@ -71,11 +71,11 @@ def continual(base, data, out, **keys):
 def test_rehearsal_keeps_the_old_while_the_new_is_learnt_and_the_record_tells_the_truth(base, data, tmp_path):
     keys = {"max_steps": 80, "eval_steps": 80, "learning_rate": 0.01}
     found = {}
-    for share in (0.5, 0.0):
-        model = train(continual(base, data, tmp_path / str(share), rehearsal_share=share, **keys))
+    for fraction in (0.5, 0.0):
+        model = train(continual(base, data, tmp_path / str(fraction), rehearsal_fraction=fraction, **keys))
         record = json.loads((model / "run.json").read_text())
-        found[share] = record["continual"]
-        assert json.loads((tmp_path / str(share) / "continual.json").read_text()) == record["continual"]
+        found[fraction] = record["continual"]
+        assert json.loads((tmp_path / str(fraction) / "continual.json").read_text()) == record["continual"]
         assert record["data"]["held_out"] == []  # dusk no longer
     assert json.loads(Path(base, "run.json").read_text())["data"]["held_out"] == ["Dusk"]
     kept, alone = found[0.5], found[0.0]

@@ -44,25 +44,25 @@ def heatmaps(detector: "Detector", folder: Path) -> "Drawing":
     return draw
 
 
-def figures(detector: "Detector", place: Callable[[str], Path], max_fpr: float | None) -> "Drawing":
+def figures(detector: "Detector", path_of: Callable[[str], Path], max_fpr: float | None) -> "Drawing":
     """Return what writes a figure of each verdict, as its row's `figure`.
 
     Args:
         detector: Who judges.
-        place: What `places` returned.
+        path_of: What `paths_in` returned.
         max_fpr: As the detector is asked.
     """
     from fakelens.explain.figure import save_figure, verdict_figure
 
     def draw(image: Path | bytes, name: str, verdict: "Verdict") -> "Row":
-        path = place(name)
+        path = path_of(name)
         save_figure(verdict_figure(detector, decode_image(image).image, verdict, name, max_fpr), path)
         return {"figure": str(path)}
 
     return draw
 
 
-def places(save: Path | None, count: int) -> Callable[[str], Path]:
+def paths_in(save: Path | None, count: int) -> Callable[[str], Path]:
     """Return what gives each picture's figure its path.
 
     Args:

@@ -22,12 +22,12 @@ CONTENT_FACTS = ("bytes per pixel", "mean red", "mean green", "mean blue", "spre
 ABSENT = -1.0  # of the JPEG facts in other files
 
 
-def file_facts(data: bytes, picture: Image.Image) -> np.ndarray:
+def file_facts(data: bytes, image: Image.Image) -> np.ndarray:
     """Measure one file.
 
     Args:
         data: The file's bytes; they decode.
-        picture: The same, decoded to RGB.
+        image: The same, decoded to RGB.
 
     Returns:
         Of shape `(16,)`, in the order of `FORMAT_FACTS` and `CONTENT_FACTS`: 0 or 1 for what a file is or has; pixels;
@@ -47,7 +47,7 @@ def file_facts(data: bytes, picture: Image.Image) -> np.ndarray:
             float(len(file.getexif()) > 0),
             len(data) / (width * height),
         ]
-    pixels = np.asarray(picture).reshape(-1, 3)
+    pixels = np.asarray(image).reshape(-1, 3)
     return np.array([*facts, *pixels.mean(axis=0), pixels.std()], dtype=np.float64)
 
 

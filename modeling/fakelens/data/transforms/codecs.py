@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, features
 
-from fakelens.data.transforms.transforms import Range, check_range, draw, draw_whole
+from fakelens.data.transforms.transforms import Range, check_range, draw, draw_integer
 from fakelens.errors import UserError
 
 # Pillow's name of a format -> what it asks its build for, and the longest side that the format or its reader takes.
@@ -99,12 +99,12 @@ class Jpeg:
     subsampling: str = "4:2:0"
 
     def __post_init__(self) -> None:
-        check_range("quality", self.quality, 1, 100, whole=True)
+        check_range("quality", self.quality, 1, 100, integer=True)
         _check_choice("subsampling", self.subsampling, SUBSAMPLINGS)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Return the picture that is read back."""
-        return reencode(image, "JPEG", draw_whole(rng, self.quality), self.subsampling)
+        return reencode(image, "JPEG", draw_integer(rng, self.quality), self.subsampling)
 
 
 @dataclass(frozen=True)
@@ -119,11 +119,11 @@ class WebP:
 
     def __post_init__(self) -> None:
         check_format("WEBP")
-        check_range("quality", self.quality, 1, 100, whole=True)
+        check_range("quality", self.quality, 1, 100, integer=True)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Return the picture that is read back."""
-        return reencode(image, "WEBP", draw_whole(rng, self.quality))
+        return reencode(image, "WEBP", draw_integer(rng, self.quality))
 
 
 @dataclass(frozen=True)
@@ -138,11 +138,11 @@ class Avif:
 
     def __post_init__(self) -> None:
         check_format("AVIF")
-        check_range("quality", self.quality, 1, 100, whole=True)
+        check_range("quality", self.quality, 1, 100, integer=True)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Return the picture that is read back."""
-        return reencode(image, "AVIF", draw_whole(rng, self.quality))
+        return reencode(image, "AVIF", draw_integer(rng, self.quality))
 
 
 @dataclass(frozen=True)
@@ -172,22 +172,22 @@ class Resize:
 
 @dataclass(frozen=True)
 class Crop:
-    """Cut out a rectangle of the same proportions, anywhere. The size becomes `share` times what it was.
+    """Cut out a rectangle of the same proportions, anywhere. The size becomes `fraction` times what it was.
 
     Args:
-        share: Of each side, 0.1 to 1.
+        fraction: Of each side, 0.1 to 1.
     """
 
-    share: Range = (0.5, 1.0)
+    fraction: Range = (0.5, 1.0)
 
     def __post_init__(self) -> None:
-        check_range("share", self.share, 0.1, 1)
+        check_range("fraction", self.fraction, 0.1, 1)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Return what is cut out."""
-        share = draw(rng, self.share)
-        width, height = (max(1, round(side * share)) for side in image.size)
-        left, top = draw_whole(rng, (0, image.width - width)), draw_whole(rng, (0, image.height - height))
+        fraction = draw(rng, self.fraction)
+        width, height = (max(1, round(side * fraction)) for side in image.size)
+        left, top = draw_integer(rng, (0, image.width - width)), draw_integer(rng, (0, image.height - height))
         return image.crop((left, top, left + width, top + height))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from skimage.filters import gaussian
 
-from fakelens.data.transforms.transforms import Range, check_range, draw, draw_whole
+from fakelens.data.transforms.transforms import Range, check_range, draw, draw_integer
 
 SIDE = 224  # pixels: the long side that weather is drawn for
 FOG_MAP = 256  # pixels: the power of two above it
@@ -101,11 +101,11 @@ class Fog:
     severity: Range = 3
 
     def __post_init__(self) -> None:
-        check_range("severity", self.severity, 1, 5, whole=True)
+        check_range("severity", self.severity, 1, 5, integer=True)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Return the foggy picture."""
-        thickness, decay = FOG[draw_whole(rng, self.severity) - 1]
+        thickness, decay = FOG[draw_integer(rng, self.severity) - 1]
         width, height = _weather_size(image)
         fog = _stretch(_plasma(rng, decay)[:height, :width], image.size)
         pixels = _to_array(image)
@@ -127,11 +127,11 @@ class Snow:
     severity: Range = 3
 
     def __post_init__(self) -> None:
-        check_range("severity", self.severity, 1, 5, whole=True)
+        check_range("severity", self.severity, 1, 5, integer=True)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Return the snowy picture."""
-        mean, deviation, zoom, level, reach, spread, kept = SNOW[draw_whole(rng, self.severity) - 1]
+        mean, deviation, zoom, level, reach, spread, kept = SNOW[draw_integer(rng, self.severity) - 1]
         width, height = _weather_size(image)
         noise = rng.normal(mean, deviation, (int(np.ceil(height / zoom)), int(np.ceil(width / zoom))))
         flakes = _stretch(noise.astype(np.float32), (width, height))

@@ -81,7 +81,7 @@ class Degradations:
                 - `webp`: `quality` (75)
                 - `avif`: `quality` (50)
                 - `resize`: `scale` (0.5), `back` (true), `filter` ("bicubic"); without `back` the size changes
-                - `crop`: `share` ([0.5, 1]) of each side, which changes the size
+                - `crop`: `fraction` ([0.5, 1]) of each side, which changes the size
                 - `blur`: `sigma` (1), in pixels
                 - `noise`, `speckle`: `sigma` (0.05, 0.35), in [0, 1]
                 - `spectrum`: `slope` ([1.6, 4.5]), with which power falls with frequency

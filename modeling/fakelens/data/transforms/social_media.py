@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, features
 
 from fakelens.data.transforms.codecs import recompress, reencode, rescale
-from fakelens.data.transforms.transforms import Range, check_range, draw, draw_whole
+from fakelens.data.transforms.transforms import Range, check_range, draw, draw_integer
 from fakelens.errors import UserError
 
 CAPTIONS = (
@@ -41,7 +41,7 @@ class Screenshot:
         check_range("scale", self.scale, 0.05, 2)
         check_range("bar", self.bar, 0, 0.5)
         if self.quality is not None:
-            check_range("quality", self.quality, 1, 100, whole=True)
+            check_range("quality", self.quality, 1, 100, integer=True)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Return the screen."""
@@ -52,7 +52,7 @@ class Screenshot:
         screen.paste(shown, (0, above))
         for top, height in ((0, above), (above + shown.height, below)):
             _draw_marks(screen, top, height, (255 - level,) * 3, rng)
-        return screen if self.quality is None else reencode(screen, "JPEG", draw_whole(rng, self.quality))
+        return screen if self.quality is None else reencode(screen, "JPEG", draw_integer(rng, self.quality))
 
 
 @dataclass(frozen=True)
@@ -76,19 +76,19 @@ class SocialMedia:
     posts: Range = (1, 2)
 
     def __post_init__(self) -> None:
-        check_range("long_side", self.long_side, 64, 8192, whole=True)
+        check_range("long_side", self.long_side, 64, 8192, integer=True)
         check_range("sharpen", self.sharpen, 0, 2)
-        check_range("quality", self.quality, 1, 100, whole=True)
-        check_range("posts", self.posts, 1, 5, whole=True)
+        check_range("quality", self.quality, 1, 100, integer=True)
+        check_range("posts", self.posts, 1, 5, integer=True)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Return the picture as it is downloaded again."""
-        for _ in range(draw_whole(rng, self.posts)):
-            long_side = min(max(image.size), draw_whole(rng, self.long_side))
+        for _ in range(draw_integer(rng, self.posts)):
+            long_side = min(max(image.size), draw_integer(rng, self.long_side))
             percent = round(100 * draw(rng, self.sharpen))
             image = rescale(image, long_side / max(image.size))
             image = image.filter(ImageFilter.UnsharpMask(radius=1, percent=percent, threshold=0))
-            image = recompress(image, long_side, draw_whole(rng, self.quality))
+            image = recompress(image, long_side, draw_integer(rng, self.quality))
         return image
 
 

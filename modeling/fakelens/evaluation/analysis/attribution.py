@@ -48,11 +48,11 @@ def name_generators(
         "real", a generator's name or "unknown generator", of shape `(count,)`.
     """
     likeliest = np.array(classes[1:])[probabilities[:, 1:].argmax(axis=1)]
-    named = np.where(likeliest_share(probabilities) >= unknown_below, likeliest, UNKNOWN)
+    named = np.where(likeliest_fraction(probabilities) >= unknown_below, likeliest, UNKNOWN)
     return np.where(probabilities[:, 1:].sum(axis=1) >= threshold, named, REAL_NAME)
 
 
-def likeliest_share(probabilities: np.ndarray) -> np.ndarray:
+def likeliest_fraction(probabilities: np.ndarray) -> np.ndarray:
     """Return the likeliest generator's share of P(fake), in [0, 1], of shape `(count,)`.
 
     Args:
@@ -105,7 +105,7 @@ def attribute(
         "macro_recall": float(np.mean([right[truth == row].mean() for row in rows])),
         "closed_set_accuracy": float(closed[known].mean()) if known.any() else None,
         "open_set_auroc": (
-            float(metrics.roc_auc_score(known[fake], likeliest_share(probabilities)[fake])) if both else None
+            float(metrics.roc_auc_score(known[fake], likeliest_fraction(probabilities)[fake])) if both else None
         ),
         "unknown_below": unknown_below,
         "unstated": int((~stated).sum()),

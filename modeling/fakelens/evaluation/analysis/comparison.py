@@ -58,11 +58,11 @@ def compare(predictions: Mapping[str, Sequence[Predictions]], thresholds: Mappin
             for view, scores in a.scores.items():
                 scores_a, labels = check_scores(scores, a.labels)
                 scores_b, _ = check_scores(b.scores[view], b.labels)
-                called = scores_a >= thresholds[name_a], scores_b >= thresholds[name_b]
+                predicted_fake = scores_a >= thresholds[name_a], scores_b >= thresholds[name_b]
                 rows.append(
                     {"split": a.split, "view": view, "model_a": name_a, "model_b": name_b}
                     | delong(scores_a, scores_b, labels)
-                    | mcnemar(*called, labels)
+                    | mcnemar(*predicted_fake, labels)
                     | {"images": len(labels)}
                 )
     for name, adjusted in (("p_value", "p_adjusted"), ("mcnemar_p", "mcnemar_p_adjusted")):
@@ -88,15 +88,15 @@ def delong(scores_a: np.ndarray, scores_b: np.ndarray, labels: np.ndarray) -> di
         are None also where a class has a single image, and where both models' placements differ by a constant that is
         not 0, which leaves no variance to judge by.
     """
-    (fakes_a, reals_a), (fakes_b, reals_b) = (placements(scores, labels) for scores in (scores_a, scores_b))
+    (fakes_a, real_a), (fakes_b, real_b) = (placements(scores, labels) for scores in (scores_a, scores_b))
     undefined = dict.fromkeys(("auroc_a", "auroc_b", "difference", "interval", "p_value"))
-    if not len(fakes_a) or not len(reals_a):
+    if not len(fakes_a) or not len(real_a):
         return undefined
     difference = float((fakes_a - fakes_b).mean())
     found = {"auroc_a": float(fakes_a.mean()), "auroc_b": float(fakes_b.mean()), "difference": difference}
-    if min(len(fakes_a), len(reals_a)) < 2:
+    if min(len(fakes_a), len(real_a)) < 2:
         return undefined | found
-    error = np.sqrt(sum(np.var(d, ddof=1) / len(d) for d in (fakes_a - fakes_b, reals_a - reals_b)))
+    error = np.sqrt(sum(np.var(d, ddof=1) / len(d) for d in (fakes_a - fakes_b, real_a - real_b)))
     if error < ROUNDING:
         alike = abs(difference) < ROUNDING
         return undefined | found | ({"interval": [0.0, 0.0], "p_value": 1.0} if alike else {})
@@ -114,26 +114,26 @@ def placements(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.n
         scores: P(fake), of shape `(count,)`.
         labels: 0 real, 1 fake, of shape `(count,)`.
     """
-    fakes, reals = scores[labels == FAKE], scores[labels == REAL]
-    ranks = rankdata(np.concatenate([fakes, reals]))
+    fakes, real_scores = scores[labels == FAKE], scores[labels == REAL]
+    ranks = rankdata(np.concatenate([fakes, real_scores]))
     # A rank among all less the rank among one's own leaves those of the other class that lie below.
     below_fakes = ranks[: len(fakes)] - rankdata(fakes)
-    below_reals = ranks[len(fakes) :] - rankdata(reals)
-    return below_fakes / max(1, len(reals)), 1 - below_reals / max(1, len(fakes))
+    below_real = ranks[len(fakes) :] - rankdata(real_scores)
+    return below_fakes / max(1, len(real_scores)), 1 - below_real / max(1, len(fakes))
 
 
-def mcnemar(called_a: np.ndarray, called_b: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def mcnemar(predicted_a: np.ndarray, predicted_b: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Test whether two models are right equally often, by the images that only one of them judges right.
 
     Args:
-        called_a: Whether the first model's verdict is "fake", of shape `(count,)`.
-        called_b: Whether the second one's is, likewise.
+        predicted_a: Whether the first model's verdict is "fake", of shape `(count,)`.
+        predicted_b: Whether the second one's is, likewise.
         labels: 0 real, 1 fake, likewise.
 
     Returns:
         `accuracy_difference` (a - b) and `mcnemar_p`, exact and two-sided; 1 where they are right on the same images.
     """
-    right_a, right_b = called_a == (labels == FAKE), called_b == (labels == FAKE)
+    right_a, right_b = predicted_a == (labels == FAKE), predicted_b == (labels == FAKE)
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     p = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
     return {"accuracy_difference": (only_a - only_b) / len(labels), "mcnemar_p": p}

@@ -20,17 +20,20 @@ from fakelens.evaluation.scoring.predict import Predictions
 from fakelens.metrics.bootstrap import behind
 from fakelens.metrics.detection import check_scores
 
-ALARMS = ("model", "view", "source", "reals", "called fake", "share (95 %)")
+ALARMS = ("model", "view", "source", "real images", "false positives", "rate (95 %)")
 POINTS = 100  # of a curve, at most, evenly over the share judged
-CURVES = {"error": "Errors among the judged", "false_positive_rate": "Reals called fake, of the judged reals"}
+CURVES = {
+    "error": "Error rate of the images with a verdict",
+    "false_positive_rate": "False-positive rate of the real images with a verdict",
+}
 COLUMNS = {
-    "coverage": "judged",
-    "error": "error, judged",
+    "coverage": "coverage",
+    "error": "error, covered",
     "error_without_band": "error, all",
-    "false_positive_rate": "reals called fake",
-    "miss_rate": "fakes called real",
-    "uncertain_real": "reals uncertain",
-    "uncertain_fake": "fakes uncertain",
+    "false_positive_rate": "false-positive rate",
+    "miss_rate": "false-negative rate",
+    "uncertain_real": "uncertain real",
+    "uncertain_fake": "uncertain fake",
 }
 
 
@@ -79,11 +82,11 @@ def coverage_curve(scores: np.ndarray, labels: np.ndarray, threshold: float) -> 
     real, fake = labels == REAL, labels == FAKE
     # Rounded, so that 0.2 and 0.8 are equally near to 0.5.
     distance = np.abs(_log_odds(scores) - _log_odds(np.array(threshold))).round(9)
-    called_fake = scores >= threshold
+    predicted_fake = scores >= threshold
     order = np.argsort(-distance, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(distance[order])), len(scores) - 1)  # the last image of each nearness
-    wrong = {REAL: np.cumsum((called_fake & real)[order]), FAKE: np.cumsum((~called_fake & fake)[order])}
-    judged = {REAL: np.cumsum(real[order]), FAKE: np.cumsum(fake[order])}
+    wrong = {REAL: np.cumsum((predicted_fake & real)[order]), FAKE: np.cumsum((~predicted_fake & fake)[order])}
+    covered = {REAL: np.cumsum(real[order]), FAKE: np.cumsum(fake[order])}
     # Among images of equal nearness each share of them is taken to hold its share of their errors.
     errors = np.interp(np.arange(1, len(scores) + 1), [0, *(ends + 1)], [0, *(wrong[REAL] + wrong[FAKE])[ends]])
     if len(ends) > POINTS:
@@ -93,8 +96,8 @@ def coverage_curve(scores: np.ndarray, labels: np.ndarray, threshold: float) -> 
         "aurc": float(np.mean(errors / np.arange(1, len(scores) + 1))),
         "coverage": [float((end + 1) / len(scores)) for end in ends],
         "error": [float((wrong[REAL][end] + wrong[FAKE][end]) / (end + 1)) for end in ends],
-        "false_positive_rate": [_share(wrong[REAL][end], judged[REAL][end]) for end in ends],
-        "miss_rate": [_share(wrong[FAKE][end], judged[FAKE][end]) for end in ends],
+        "false_positive_rate": [_rate(wrong[REAL][end], covered[REAL][end]) for end in ends],
+        "miss_rate": [_rate(wrong[FAKE][end], covered[FAKE][end]) for end in ends],
     }
 
 
@@ -112,7 +115,7 @@ def band_coverage(
     Returns:
         `low` and `high`; `coverage` (share judged), `error` among the judged and `error_without_band` among all;
         `false_positive_rate` and `miss_rate`, of all reals and of all fakes, which is what a calibrated band bounds;
-        `judged_false_positive_rate`, of the judged reals; `uncertain_real` and `uncertain_fake`, shares of their
+        `covered_false_positive_rate`, of the judged reals; `uncertain_real` and `uncertain_fake`, shares of their
         class. None where there is nothing to take a share of.
 
     Raises:
@@ -120,20 +123,20 @@ def band_coverage(
     """
     scores, labels = check_scores(scores, labels)
     low, high = band
-    called_fake, called_real = scores >= high, (scores < low) & (scores < high)
-    judged, real, fake = called_fake | called_real, labels == REAL, labels == FAKE
-    alarms, misses = (called_fake & real).sum(), (called_real & fake).sum()
+    predicted_fake, predicted_real = scores >= high, (scores < low) & (scores < high)
+    covered, real, fake = predicted_fake | predicted_real, labels == REAL, labels == FAKE
+    alarms, misses = (predicted_fake & real).sum(), (predicted_real & fake).sum()
     return {
         "low": low,
         "high": high,
-        "coverage": float(judged.mean()),
-        "error": _share(alarms + misses, judged.sum()),
+        "coverage": float(covered.mean()),
+        "error": _rate(alarms + misses, covered.sum()),
         "error_without_band": float(((scores >= threshold) != fake).mean()),
-        "false_positive_rate": _share(alarms, real.sum()),
-        "judged_false_positive_rate": _share(alarms, (judged & real).sum()),
-        "miss_rate": _share(misses, fake.sum()),
-        "uncertain_real": _share((~judged & real).sum(), real.sum()),
-        "uncertain_fake": _share((~judged & fake).sum(), fake.sum()),
+        "false_positive_rate": _rate(alarms, real.sum()),
+        "covered_false_positive_rate": _rate(alarms, (covered & real).sum()),
+        "miss_rate": _rate(misses, fake.sum()),
+        "uncertain_real": _rate((~covered & real).sum(), real.sum()),
+        "uncertain_fake": _rate((~covered & fake).sum(), fake.sum()),
     }
 
 
@@ -191,13 +194,13 @@ def draw_coverage(found: Mapping[str, Mapping[str, Any]], split: str, view: str,
         view: The view's name.
         folder: Where to write `coverage_{split}_{view}.png`.
     """
-    dots = {"error": "error", "false_positive_rate": "judged_false_positive_rate"}
+    dots = {"error": "error", "false_positive_rate": "covered_false_positive_rate"}
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(2 * PANEL + 0.6, PANEL + 0.25 * len(found)), layout="constrained")
         figure.suptitle(f"Coverage, {split}, {view} view", fontsize=10)
         for number, (key, title) in enumerate(CURVES.items()):
             axes = figure.add_subplot(1, len(CURVES), number + 1)
-            axes.set(title=title, xlabel="share of images judged", ylabel="share", xlim=(-0.01, 1.01))
+            axes.set(title=title, xlabel="coverage", ylabel="rate", xlim=(-0.01, 1.01))
             for style, (model, one) in enumerate(found.items()):
                 points = [p for p in zip(one["curve"]["coverage"], one["curve"][key], strict=True) if p[1] is not None]
                 label = f"{model}: AURC {one['curve']['aurc']:.3f}"
@@ -235,5 +238,5 @@ def _log_odds(scores: np.ndarray) -> np.ndarray:
     return np.log(inside) - np.log1p(-inside)
 
 
-def _share(part: int, whole: int) -> float | None:
-    return float(part / whole) if whole else None
+def _rate(part: int, total: int) -> float | None:
+    return float(part / total) if total else None

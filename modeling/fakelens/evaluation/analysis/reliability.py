@@ -61,13 +61,13 @@ def draw_reliability(found: Mapping[str, Mapping[str, Any]], title: str, path: P
             axes.plot([0, 1], [0, 1], color="#888888", linewidth=0.8, linestyle=(0, (1, 3)))
             most = max(b["count"] for when in LOOKS for b in one[when]["bins"])
             for when, look in LOOKS.items():
-                scores, shares, counts = (
-                    np.array([b[key] for b in one[when]["bins"]]) for key in ("score", "share", "count")
+                scores, rates, counts = (
+                    np.array([b[key] for b in one[when]["bins"]]) for key in ("score", "fake_fraction", "count")
                 )
-                axes.plot(scores, shares, look["linestyle"], color=look["color"], linewidth=1)
+                axes.plot(scores, rates, look["linestyle"], color=look["color"], linewidth=1)
                 dots: dict[str, Any] = {"color": look["color"], "marker": look["marker"]}
                 label = f"{when}: ECE {one[when]['ece']:.3f}"
-                axes.scatter(scores, shares, 10 + 120 * counts / most, alpha=0.6, linewidth=0, label=label, **dots)
+                axes.scatter(scores, rates, 10 + 120 * counts / most, alpha=0.6, linewidth=0, label=label, **dots)
             axes.set(title=model, xlabel="mean P(fake) of a bin", ylabel="share of fakes in it", box_aspect=1)
             axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
             axes.legend(fontsize=8, loc="upper left", markerscale=0.6)

@@ -65,8 +65,8 @@ def summarise_view(
     replicates, rng = replicates_for(len(scores)), np.random.default_rng(SEED)
     real, fake = labels == REAL, labels == FAKE
 
-    def resampled(reals: np.ndarray, fakes: Sequence[np.ndarray]) -> list[Replicates]:
-        return bootstrap(scores[reals], [scores[chosen] for chosen in fakes], threshold, replicates, rng)
+    def resampled(real: np.ndarray, fakes: Sequence[np.ndarray]) -> list[Replicates]:
+        return bootstrap(scores[real], [scores[chosen] for chosen in fakes], threshold, replicates, rng)
 
     made_by = {str(name): fake & (generators == name) for name in np.unique(generators[fake])}
     named = np.unique(sources if (sources != "").any() else sources[:0])

@@ -109,14 +109,14 @@ class Attack:
         return self.normalisation.apply(moved)
 
 
-def processed(detector: Detector, pictures: Sequence[Image.Image]) -> torch.Tensor:
-    """Return what the network sees of RGB pictures, of shape `(len(pictures), [num_crops,] 3, height, width)`.
+def processed(detector: Detector, images: Sequence[Image.Image]) -> torch.Tensor:
+    """Return what the network sees of RGB pictures, of shape `(len(images), [num_crops,] 3, height, width)`.
 
     Args:
         detector: Of one network; the result is on its device.
-        pictures: Of any size.
+        images: Of any size.
     """
-    inputs = [detector.processor(images=picture, return_tensors="pt") for picture in pictures]
+    inputs = [detector.processor(images=image, return_tensors="pt") for image in images]
     return torch.cat([one["pixel_values"] for one in inputs]).to(detector.device)
 
 
@@ -157,12 +157,12 @@ def attack_table(
     labels: list[int] = []
     skipped: Counter[str] = Counter()
     for batch in decoded_batches(source, skipped, batch_size, limit, images, f"{method}: {detector.name}"):
-        clean = processed(detector, [item.picture for item in batch])
+        clean = processed(detector, [item.image for item in batch])
         truth = torch.tensor([item.row["label"] for item in batch], device=detector.device)
-        clean_scores.append(detector.judge_pixels(clean))
+        clean_scores.append(detector.score_pixels(clean))
         for eps, parts in scores.items():
             attacked = attack(clean, truth, eps, chance[eps])
-            parts.append(clean_scores[-1] if attacked is clean else detector.judge_pixels(attacked))
+            parts.append(clean_scores[-1] if attacked is clean else detector.score_pixels(attacked))
         labels += truth.tolist()
     before, truths = np.concatenate(clean_scores), np.array(labels)
     table = []

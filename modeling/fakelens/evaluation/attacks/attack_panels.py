@@ -36,12 +36,12 @@ class AttackPanel:
     Attributes:
         samples: What a report says of each: `id`, `label`, `generator`, the `clean` score and verdict, and under
             `attacked` for each strength `eps`, `score`, `verdict` and `changed`, whether it is not the clean verdict.
-        pictures: What the network saw, of shape `(samples, strengths, height, width, 3)`, bytes; a picture's crops
+        images: What the network saw, of shape `(samples, strengths, height, width, 3)`, bytes; a picture's crops
             side by side.
     """
 
     samples: list[dict[str, Any]]
-    pictures: np.ndarray
+    images: np.ndarray
 
 
 def attack_panel(
@@ -73,14 +73,14 @@ def attack_panel(
     found = sorted(_decoded(islice(read(source), limit), samples), key=lambda one: one[0]["label"])
     if not found:
         raise UserError(f"No image of {source.spec}, split {source.split!r}, can be decoded for a panel.")
-    clean = processed(detector, [picture for _, picture in found])
+    clean = processed(detector, [image for _, image in found])
     truth = torch.tensor([row["label"] for row, _ in found], device=detector.device)
 
-    def judged(pixel_values: torch.Tensor) -> list[dict[str, Any]]:
-        scores = detector.judge_pixels(pixel_values).tolist()
+    def scored(pixel_values: torch.Tensor) -> list[dict[str, Any]]:
+        scores = detector.score_pixels(pixel_values).tolist()
         return [{"score": one, "verdict": ID2LABEL[FAKE if one >= detector.threshold else REAL]} for one in scores]
 
-    before = judged(clean)
+    before = scored(clean)
     table: list[dict[str, Any]] = [
         {key: row[key] for key in ("id", "label", "generator")} | {"clean": one, "attacked": []}
         for (row, _), one in zip(found, before, strict=True)
@@ -88,12 +88,12 @@ def attack_panel(
     columns = []
     for eps in strengths:
         moved = attack(clean, truth, eps, torch.Generator().manual_seed(SEED))
-        for sample, after in zip(table, judged(moved), strict=True):
+        for sample, after in zip(table, scored(moved), strict=True):
             sample["attacked"].append(
                 {"eps": eps} | after | {"changed": after["verdict"] != sample["clean"]["verdict"]}
             )
         pixels = attack.normalisation.invert(moved).clamp(0, 1).cpu().numpy()
-        columns.append(np.stack([_side_by_side(picture) for picture in pixels]))
+        columns.append(np.stack([_side_by_side(image) for image in pixels]))
     return AttackPanel(table, (np.stack(columns, axis=1) * 255).round().astype(np.uint8))
 
 
@@ -115,20 +115,20 @@ def draw_panels(panels: Mapping[str, Mapping[str, AttackPanel]], split: str, fol
 
 
 def _draw(panel: AttackPanel, title: str, path: Path) -> Path:
-    rows, columns = panel.pictures.shape[:2]
+    rows, columns = panel.images.shape[:2]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(CELL * columns + 1.0, (CELL + 0.25) * rows + 0.8), layout="constrained")
         figure.suptitle(title, fontsize=10)
         for row, sample in enumerate(panel.samples):
-            for column, judged in enumerate(sample["attacked"]):
+            for column, scored in enumerate(sample["attacked"]):
                 axes = figure.add_subplot(rows, columns, row * columns + column + 1)
                 # Nearest: what an attack does to single pixels is what there is to be seen.
-                axes.imshow(panel.pictures[row, column], interpolation="nearest")
+                axes.imshow(panel.images[row, column], interpolation="nearest")
                 axes.set(xticks=[], yticks=[])
-                _mark(axes, judged)
+                _mark(axes, scored)
                 if row == 0:
                     axes.annotate(
-                        f"eps {judged['eps']:g}", (0.5, 1.22), xycoords="axes fraction", ha="center", va="bottom"
+                        f"eps {scored['eps']:g}", (0.5, 1.22), xycoords="axes fraction", ha="center", va="bottom"
                     )
                 if column == 0:
                     maker = sample["generator"] if sample["label"] == FAKE else ""
@@ -137,11 +137,11 @@ def _draw(panel: AttackPanel, title: str, path: Path) -> Path:
         return save(figure, path)
 
 
-def _mark(axes: Axes, judged: Mapping[str, Any]) -> None:
+def _mark(axes: Axes, scored: Mapping[str, Any]) -> None:
     """Write the verdict above a picture, and frame it if it changed."""
-    words = f"{judged['verdict']} {judged['score']:.2f}"
+    words = f"{scored['verdict']} {scored['score']:.2f}"
     axes.spines[:].set_visible(True)
-    if judged["changed"]:
+    if scored["changed"]:
         axes.set_title(f"changed: {words}", fontsize=8, fontweight="bold", pad=4)
         axes.spines[:].set(color=VERMILLION, linewidth=3)
     else:
@@ -155,11 +155,11 @@ def _decoded(rows: Iterator[dict[str, Any]], count: int) -> Iterator[tuple[dict[
     for row in rows:
         if left[row["label"]]:
             try:
-                picture = decode_image(row_bytes(row["image"])).image
+                image = decode_image(row_bytes(row["image"])).image
             except ImageError:
                 continue  # the report's other parts count these
             left[row["label"]] -= 1
-            yield row, picture
+            yield row, image
             if not any(left.values()):
                 return
 

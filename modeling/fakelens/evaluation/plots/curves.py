@@ -54,7 +54,7 @@ def draw_curves(
     values = list(dict.fromkeys(value for points in lines.values() for value, _ in points))
     numbers = [value for value in values if not isinstance(value, str)]
     numeric = len(numbers) == len(values)
-    place = {value: value if numeric else number for number, value in enumerate(values)}
+    position = {value: value if numeric else number for number, value in enumerate(values)}
     with matplotlib.rc_context(STYLE):
         figure = Figure(
             figsize=(len(shown) * PANEL + 0.6, PANEL + 0.25 * math.ceil(len(lines) / 2)), layout="constrained"
@@ -64,7 +64,7 @@ def draw_curves(
             axes = figure.add_subplot(1, len(shown), number + 1)
             axes.set(title=name, xlabel=varied)
             for style, (label, points) in enumerate(lines.items()):
-                drawn = sorted((place[value], row[key]) for value, row in points if row[key] is not None)
+                drawn = sorted((position[value], row[key]) for value, row in points if row[key] is not None)
                 look = line(style) | {"marker": MARKERS[style % len(MARKERS)], "markersize": 4}
                 if not numeric:  # nothing lies between two words
                     look["linestyle"] = ""

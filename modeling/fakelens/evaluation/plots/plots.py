@@ -181,9 +181,9 @@ def _roc(named: Scored, marks: Mapping[str, float], title: str) -> Figure:
     axes.plot([0, 1], [0, 1], color="#888888", linewidth=0.8, linestyle=(0, (1, 3)))
     for number, (name, (labels, scores)) in enumerate(named.items()):
         label = f"{name}: {metrics.roc_auc_score(labels, scores):.3f}"
-        found, called = scores[labels == FAKE] >= marks[name], scores[labels == REAL] >= marks[name]
+        true_positive, predicted_fake = scores[labels == FAKE] >= marks[name], scores[labels == REAL] >= marks[name]
         axes.plot(*metrics.roc_curve(labels, scores)[:2], label=label, **line(number))
-        axes.plot(called.mean(), found.mean(), "o", color=line(number)["color"], markersize=5)
+        axes.plot(predicted_fake.mean(), true_positive.mean(), "o", color=line(number)["color"], markersize=5)
     _legend(figure, axes, len(named), "AUROC (dot: decision threshold)")
     return figure
 
@@ -196,9 +196,9 @@ def _precision_recall(named: Scored, marks: Mapping[str, float], title: str) -> 
         precision, recall, _ = metrics.precision_recall_curve(labels, scores)
         label = f"{name}: {metrics.average_precision_score(labels, scores):.3f}"
         axes.plot(recall, precision, drawstyle="steps-post", label=label, **line(number))
-        called = scores >= marks[name]
-        if called.any():
-            dot = called[labels == FAKE].mean(), labels[called].mean()
+        predicted_fake = scores >= marks[name]
+        if predicted_fake.any():
+            dot = predicted_fake[labels == FAKE].mean(), labels[predicted_fake].mean()
             axes.plot(*dot, "o", color=line(number)["color"], markersize=5)
     _legend(figure, axes, len(named), "average precision (dot: decision threshold)")
     return figure
@@ -241,11 +241,11 @@ def draw_counts(axes: Axes, counts: np.ndarray, fontsize: float | None = None) -
         counts: Images, of shape `(2, 2)`: truth, then verdict, real first.
         fontsize: Of the counts, in points; matplotlib's own if None.
     """
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if shares[row, column] > 0.55 else "black"
-        text = f"{count}\n{shares[row, column]:.1%}" if counts[row].sum() else f"{count}"
+        colour = "white" if fractions[row, column] > 0.55 else "black"
+        text = f"{count}\n{fractions[row, column]:.1%}" if counts[row].sum() else f"{count}"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=fontsize)
     axes.set_xticks([REAL, FAKE], ["real", "fake"])
     axes.set_yticks([REAL, FAKE], ["real", "fake"], rotation=90, va="center")
@@ -254,10 +254,10 @@ def draw_counts(axes: Axes, counts: np.ndarray, fontsize: float | None = None) -
 
 
 def _matrix(axes: Axes, counts: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> None:
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if shares[row, column] > 0.55 else "black"
+        colour = "white" if fractions[row, column] > 0.55 else "black"
         axes.text(column, row, str(count or ""), ha="center", va="center", color=colour, fontsize=7)
     axes.set_xticks(np.arange(len(columns)), columns, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
     # What the model does not know has no right answer but the last column.

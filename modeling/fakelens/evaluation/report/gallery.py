@@ -88,13 +88,13 @@ class Exhibit:
 
     Attributes:
         facts: What report.json says of it: `kind`, `id`, `label`, `generator`, `source`, `score`, `file` (facts),
-            `evidence` (shares of the picture, None without a heat map), `remark`.
-        picture: A JPEG of the image, at most 512 pixels a side.
+            `heat_map_fractions` (shares of the picture, None without a heat map), `remark`.
+        image: A JPEG of the image, at most 512 pixels a side.
         heat_map: A JPEG with the evidence laid over it; None for a network that has no heat map.
     """
 
     facts: dict[str, Any]
-    picture: bytes
+    image: bytes
     heat_map: bytes | None
 
 
@@ -111,12 +111,12 @@ def surest(predictions: Predictions, view: str, threshold: float, each: int = EA
         For each of `KINDS`, positions in the predictions, the surest first; ties in the data's order.
     """
     scores, labels = predictions.scores[view], predictions.labels
-    called_fake = scores >= threshold
+    predicted_fake = scores >= threshold
     members = {
-        "false_positive": called_fake & (labels == REAL),
-        "false_negative": ~called_fake & (labels == FAKE),
-        "true_positive": called_fake & (labels == FAKE),
-        "true_negative": ~called_fake & (labels == REAL),
+        "false_positive": predicted_fake & (labels == REAL),
+        "false_negative": ~predicted_fake & (labels == FAKE),
+        "true_positive": predicted_fake & (labels == FAKE),
+        "true_negative": ~predicted_fake & (labels == REAL),
     }
     order = {True: np.argsort(-scores, kind="stable"), False: np.argsort(scores, kind="stable")}
     return {
@@ -156,60 +156,60 @@ def _exhibit(detector: Detector, row: Mapping[str, Any], kind: str, score: float
     data = row_bytes(row["image"])
     decoded = decode_image(data)
     try:
-        evidence = heat_map(detector, decoded.image)
+        heat = heat_map(detector, decoded.image)
     except UserError:  # a network without places
-        evidence = None
+        heat = None
     facts = _facts_of_file(data, decoded)
-    shares = None if evidence is None else evidence_shares(evidence)
+    fractions = None if heat is None else heat_map_fractions(heat)
     return Exhibit(
         {
             "kind": kind,
             **{key: row[key] for key in ("id", "label", "generator", "source")},
             "score": score,
             "file": facts,
-            "evidence": shares,
-            "remark": remark(facts, shares),
+            "heat_map_fractions": fractions,
+            "remark": remark(facts, fractions),
         },
         _jpeg(decoded.image),
-        None if evidence is None else _jpeg(overlay(decoded.image, evidence)),
+        None if heat is None else _jpeg(overlay(decoded.image, heat)),
     )
 
 
-def evidence_shares(evidence: np.ndarray) -> dict[str, Any]:
+def heat_map_fractions(heat: np.ndarray) -> dict[str, Any]:
     """Say how much of a picture speaks for either class, and where most of what speaks for "fake" lies.
 
     Args:
-        evidence: What `heat_map` returned, of shape `(height, width)` in [0, 1].
+        heat: What `heat_map` returned, of shape `(height, width)` in [0, 1].
 
     Returns:
         `fake` and `real` (shares of the picture in [0, 1]) and `strongest` (such as "upper left"; None where nothing
         speaks for "fake").
     """
-    fake = evidence >= STRONG
+    fake = heat >= STRONG
     strongest = None
     if fake.any():
         thirds = [np.array_split(part, 3, axis=1) for part in np.array_split(fake, 3, axis=0)]
         sums = np.array([[cell.mean() if cell.size else 0.0 for cell in part] for part in thirds])
         row, column = np.unravel_index(int(sums.argmax()), sums.shape)
         strongest = f"{THIRDS['rows'][row]} {THIRDS['columns'][column]}"
-    return {"fake": float(fake.mean()), "real": float((evidence <= 1 - STRONG).mean()), "strongest": strongest}
+    return {"fake": float(fake.mean()), "real": float((heat <= 1 - STRONG).mean()), "strongest": strongest}
 
 
-def remark(file: Mapping[str, Any], shares: Mapping[str, Any] | None) -> str:
+def remark(file: Mapping[str, Any], fractions: Mapping[str, Any] | None) -> str:
     """Put an exhibit's facts into a sentence or two.
 
     Args:
         file: Its file's facts.
-        shares: What `evidence_shares` returned; None without a heat map.
+        fractions: What `heat_map_fractions` returned; None without a heat map.
     """
     size = f"{file['width']} × {file['height']}"
     said = f"{file['format'] or 'A file'}, {size}, {file['bytes_per_pixel']:.2f} bytes a pixel."
     if file["camera"]:
         said += f" Its EXIF names a {file['camera']}."
-    if shares is None:
+    if fractions is None:
         return said
-    where = f", most densely {shares['strongest']}" if shares["strongest"] else ""
-    return f"{said} {shares['fake']:.0%} of the picture speaks for fake{where}; {shares['real']:.0%} for real."
+    where = f", most densely {fractions['strongest']}" if fractions["strongest"] else ""
+    return f"{said} {fractions['fake']:.0%} of the picture speaks for fake{where}; {fractions['real']:.0%} for real."
 
 
 def write_gallery(folder: Path, galleries: Mapping[str, Mapping[str, Sequence[Exhibit]]]) -> dict[str, Any]:
@@ -229,10 +229,10 @@ def write_gallery(folder: Path, galleries: Mapping[str, Mapping[str, Sequence[Ex
         said[model] = {}
         for split, exhibits in splits.items():
             said[model][split] = []
-            for place, exhibit in enumerate(exhibits):
+            for index, exhibit in enumerate(exhibits):
                 paths: dict[str, str | None] = {}
-                for key, data in (("picture", exhibit.picture), ("heat_map", exhibit.heat_map)):
-                    name = f"gallery/{number}_{split}_{place:02d}_{exhibit.facts['kind']}_{key}.jpg"
+                for key, data in (("image", exhibit.image), ("heat_map", exhibit.heat_map)):
+                    name = f"gallery/{number}_{split}_{index:02d}_{exhibit.facts['kind']}_{key}.jpg"
                     paths[key] = name if data else None
                     if data:
                         (folder / name).write_bytes(data)
@@ -248,7 +248,7 @@ def write_gallery(folder: Path, galleries: Mapping[str, Mapping[str, Sequence[Ex
 
 
 def _beside(item: Mapping[str, Any]) -> dict[str, Any]:
-    names = {key: item[key] and Path(item[key]).name for key in ("picture", "heat_map")}
+    names = {key: item[key] and Path(item[key]).name for key in ("image", "heat_map")}
     return {**item, **names}
 
 

@@ -143,8 +143,8 @@ def render_markdown(report: dict[str, Any]) -> str:
     return environment.from_string(TEMPLATE).render(
         **report,
         data_table=table(
-            ("split", "rows read", "judged", "skipped"),
-            ((name, s["rows"], s["judged"], reasons(s["skipped"])) for name, s in splits.items()),
+            ("split", "rows read", "scored", "skipped"),
+            ((name, s["rows"], s["scored"], reasons(s["skipped"])) for name, s in splits.items()),
         ),
         model_table=table(
             ("model", "architecture", "parameters", "fake from", "uncertain between", "images/s"),

@@ -17,10 +17,10 @@ OVERALL = {
     "accuracy": "accuracy",
     "precision": "precision",
     "f1": "F1",
-    "recall": "fakes found",
-    "specificity": "reals passed",
-    "tpr_at_5_fpr": "found at 5 % FPR",
-    "tpr_at_1_fpr": "found at 1 % FPR",
+    "recall": "recall",
+    "specificity": "specificity",
+    "tpr_at_5_fpr": "TPR at 5 % FPR",
+    "tpr_at_1_fpr": "TPR at 1 % FPR",
     "ece": "ECE",
     "brier": "Brier",
 }
@@ -170,7 +170,7 @@ def _attack_table(attacked: list[tuple[str, dict[str, list[dict[str, Any]]]]]) -
         for method, table_rows in methods.items()
         for row in table_rows
     ]
-    return table(("model", "attack", "eps", *columns.values(), "reals", "fakes"), rows) if rows else ""
+    return table(("model", "attack", "eps", *columns.values(), "real images", "fake images"), rows) if rows else ""
 
 
 def _notes(split: str, models: list[dict[str, Any]]) -> list[str]:
@@ -216,11 +216,11 @@ def _details(model: dict[str, Any], split: str) -> list[tuple[str, str]]:
     """Return heading and table of one model's results by generator and by source."""
     details, views, unseen = [], model["results"][split], model["unseen_generators"] or ()
     for kind, counts, numbers in (
-        ("generator", {"fake": "fakes"}, {"auroc": "AUROC", "recall": "fakes found"}),
+        ("generator", {"fake": "fake images"}, {"auroc": "AUROC", "recall": "recall"}),
         (
             "source",
-            {"real": "reals", "fake": "fakes"},
-            {"auroc": "AUROC", "specificity": "reals passed", "recall": "fakes found"},
+            {"real": "real images", "fake": "fake images"},
+            {"auroc": "AUROC", "specificity": "specificity", "recall": "recall"},
         ),
     ):
         groups = {view: result[f"per_{kind}"] for view, result in views.items()}

@@ -74,9 +74,9 @@ def robustness_table(
             labels += [item.row["label"] for item in batch]
             # The first step is under way while the network works on the pictures as they are.
             steps = _one_ahead(_under_way(pool, chains, batch))
-            clean.append(scorer.scores([item.picture for item in batch]))
-            for protocol, pictures in steps:
-                parts[protocol].append(scorer.scores([picture.result() for picture in pictures]))
+            clean.append(scorer.scores([item.image for item in batch]))
+            for protocol, changed in steps:
+                parts[protocol].append(scorer.scores([image.result() for image in changed]))
     scores = {protocol: np.concatenate(found) for protocol, found in parts.items()}
     table = _summary(np.concatenate(clean), scores, np.array(labels), threshold, protocols)
     return table | {"skipped": dict(skipped.most_common())}
@@ -95,15 +95,15 @@ def verdict_changes(
 
     Returns:
         `flipped`, the share of images with another verdict, be it the right or the wrong one; of the reals, those that
-        became fake, `reals_became_fake`; of the fakes, those that became real, `fakes_became_real`; None without such
+        became fake, `real_to_fake`; of the fakes, those that became real, `fake_to_real`; None without such
         images.
     """
     before, after = clean >= threshold, scores >= threshold
     became_fake, became_real = (after & ~before)[labels == REAL], (before & ~after)[labels == FAKE]
     return {
         "flipped": float((before != after).mean()),
-        "reals_became_fake": float(became_fake.mean()) if became_fake.size else None,
-        "fakes_became_real": float(became_real.mean()) if became_real.size else None,
+        "real_to_fake": float(became_fake.mean()) if became_fake.size else None,
+        "fake_to_real": float(became_real.mean()) if became_real.size else None,
     }
 
 
@@ -119,7 +119,7 @@ def _under_way(
     pool: ThreadPoolExecutor, chains: Mapping[str, Degradations], batch: Sequence[Decoded]
 ) -> Iterator[UnderWay]:
     for protocol, chain in chains.items():
-        yield protocol, [pool.submit(chain, item.picture, stable_number(item.row["id"])) for item in batch]
+        yield protocol, [pool.submit(chain, item.image, stable_number(item.row["id"])) for item in batch]
 
 
 def _one_ahead(steps: Iterator[UnderWay]) -> Iterator[UnderWay]:

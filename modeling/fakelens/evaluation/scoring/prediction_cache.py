@@ -87,11 +87,11 @@ class PredictionCache:
 
     def _read(self, path: Path, mend: bool) -> None:
         content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if mend and len(whole) < len(content):
+        full = content[: content.rfind(b"\n") + 1]
+        if mend and len(full) < len(content):
             with path.open("r+b") as file:
-                file.truncate(len(whole))
-        for line in whole.splitlines()[1:]:
+                file.truncate(len(full))
+        for line in full.splitlines()[1:]:
             part = Part(**json.loads(line))
             self.done[part.number] = part
 

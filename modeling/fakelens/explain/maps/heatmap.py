@@ -46,16 +46,16 @@ def heat_map(detector: Detector, image: Image.Image) -> np.ndarray:
     left, top, right, bottom = box = _seen(detector, image)
     pixels = _pixels(detector, image.crop(box))
     if isinstance(model, PatchScores):
-        evidence = patch_evidence(model, pixels)
+        heat = patch_heat_map(model, pixels)
     else:
-        evidence = grad_cam(model, pixels, detector.real_index)
+        heat = grad_cam(model, pixels, detector.real_index)
     full = np.full((image.height, image.width), 0.5, dtype=np.float32)
-    grid = Image.fromarray(evidence).resize((right - left, bottom - top), Image.Resampling.BILINEAR)
+    grid = Image.fromarray(heat).resize((right - left, bottom - top), Image.Resampling.BILINEAR)
     full[top:bottom, left:right] = np.asarray(grid)
     return full
 
 
-def patch_evidence(model: PatchScores, pixel_values: torch.Tensor) -> np.ndarray:
+def patch_heat_map(model: PatchScores, pixel_values: torch.Tensor) -> np.ndarray:
     """Return the map of one picture by the network's own scores of its places.
 
     Args:
@@ -104,22 +104,22 @@ def grad_cam(model: nn.Module, pixel_values: torch.Tensor, real_index: int = 0) 
     others = torch.cat([logits[:real_index], logits[real_index + 1 :]])
     answer = others.logsumexp(0) - logits[real_index]
     (gradient,) = torch.autograd.grad(answer, maps[0])
-    shares = (gradient.sum(dim=(2, 3), keepdim=True) * maps[0]).sum(dim=1)[0]  # (rows, columns)
+    contributions = (gradient.sum(dim=(2, 3), keepdim=True) * maps[0]).sum(dim=1)[0]  # (rows, columns)
     # Their mean is the answer but for biases, and for what follows the pooling: after ConvNeXt's layer normalisation
     # it is 0 whatever the answer, and the map of a fake would be half "real".
-    shares = shares - shares.mean() + answer
-    return shares.sigmoid().detach().cpu().float().numpy()
+    contributions = contributions - contributions.mean() + answer
+    return contributions.sigmoid().detach().cpu().float().numpy()
 
 
-def overlay(image: Image.Image, evidence: np.ndarray, strength: float = 0.5) -> Image.Image:
+def overlay(image: Image.Image, heat: np.ndarray, strength: float = 0.5) -> Image.Image:
     """Lay a heat map over its picture.
 
     Args:
         image: The RGB picture.
-        evidence: What `heat_map` returned for it.
+        heat: What `heat_map` returned for it.
         strength: Opacity of the colours, in [0, 1].
     """
-    colours = matplotlib.colormaps[COLOURS](evidence)[..., :3]
+    colours = matplotlib.colormaps[COLOURS](heat)[..., :3]
     return Image.blend(image, Image.fromarray((colours * 255).round().astype(np.uint8)), strength)
 
 
@@ -164,8 +164,8 @@ def _seen(detector: Detector, image: Image.Image) -> tuple[int, int, int, int]:
 
 def _pixels(detector: Detector, image: Image.Image) -> torch.Tensor:
     # A network that looks at crops looks at one crop of everything, so that every place has its evidence.
-    whole = {"crop_size": {"height": image.height, "width": image.width}, "crops_per_side": 1}
-    options = whole if _is_native(detector) else {}
+    full = {"crop_size": {"height": image.height, "width": image.width}, "crops_per_side": 1}
+    options = full if _is_native(detector) else {}
     return detector.processor(images=image, return_tensors="pt", **options)["pixel_values"].to(detector.device)
 
 

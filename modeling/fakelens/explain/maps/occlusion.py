@@ -40,38 +40,36 @@ def occlusion_map(
     """
     if grid < 2:
         raise UserError(f"A map by occlusion needs a grid of at least 2 x 2 places, not {grid}.")
-    left, top, right, bottom = box = judged_box(detector, image)
+    left, top, right, bottom = box = scored_box(detector, image)
     width, height = right - left, bottom - top
     # As wide as a place, so that no detail within it is left.
     soft = image.filter(ImageFilter.GaussianBlur((width / grid, height / grid))).crop(box)
 
-    def hidden(place: int) -> Image.Image:
+    def hidden(cell: int) -> Image.Image:
         one = np.zeros((grid, grid), dtype=np.uint8)
-        one.flat[place] = 255
+        one.flat[cell] = 255
         # Fading over into the neighbours, as places do in the map: no seams, and all masks add up to the whole.
         mask = Image.fromarray(one).resize((width, height), Image.Resampling.BILINEAR)
-        picture = image.copy()
-        picture.paste(soft, (left, top), mask)
-        return picture
+        masked = image.copy()
+        masked.paste(soft, (left, top), mask)
+        return masked
 
-    (whole,) = _answers(detector, [image])
+    (unmasked,) = _answers(detector, [image])
     answers: list[float] = []
     while len(answers) < grid * grid:
-        places = range(len(answers), min(len(answers) + BATCH_SIZE, grid * grid))
-        answers += _answers(detector, [hidden(place) for place in places])
+        cells = range(len(answers), min(len(answers) + BATCH_SIZE, grid * grid))
+        answers += _answers(detector, [hidden(cell) for cell in cells])
         if progress is not None:
             progress(len(answers) / grid**2)
-    share = (whole - np.array(answers, dtype=np.float32)).reshape(grid, grid) * grid**2
+    contribution = (unmasked - np.array(answers, dtype=np.float32)).reshape(grid, grid) * grid**2
     with np.errstate(over="ignore"):  # of a share that is 0 or 1 to the last digit
-        evidence = 1 / (1 + np.exp(-share))
+        heat = 1 / (1 + np.exp(-contribution))
     full = np.full((image.height, image.width), 0.5, dtype=np.float32)
-    full[top:bottom, left:right] = np.asarray(
-        Image.fromarray(evidence).resize((width, height), Image.Resampling.BILINEAR)
-    )
+    full[top:bottom, left:right] = np.asarray(Image.fromarray(heat).resize((width, height), Image.Resampling.BILINEAR))
     return full
 
 
-def judged_box(detector: Detector, image: Image.Image) -> tuple[int, int, int, int]:
+def scored_box(detector: Detector, image: Image.Image) -> tuple[int, int, int, int]:
     """Return the box (left, top, right, bottom) of the picture that its score rests on.
 
     Args:

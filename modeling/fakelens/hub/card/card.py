@@ -27,9 +27,9 @@ TEMPLATE = Path(__file__).parents[4] / "model_cards" / "TEMPLATE.md"  # of the c
 MODELS = Path(__file__).parents[2] / "models"  # what travels to the Hub
 # What a card says of the uncertain band: key in the report, words for people.
 BAND_FIGURES = {
-    "coverage": "Images judged",
+    "coverage": "Coverage (images with a verdict)",
     "error": "Errors among them",
-    "error_without_band": "Errors if all were judged",
+    "error_without_band": "Errors without the band",
     "false_positive_rate": "Real images called fake, of all real ones",
     "miss_rate": "Fakes called real, of all fakes",
 }

@@ -12,19 +12,30 @@ from fakelens.hub.facts.checkpoint import Checkpoint, read_json
 from fakelens.hub.facts.public_name import Origin, origin_of, without_paths
 
 REPORT = "report.json"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+
+OLD_VERSION = 2  # still read; its keys had other names
+RENAMED = {
+    "judged": "scored",
+    "judged_false_positive_rate": "covered_false_positive_rate",
+    "reals_became_fake": "real_to_fake",
+    "fakes_became_real": "fake_to_real",
+    "share": "fraction",
+    "evidence": "heat_map_fractions",
+    "picture": "image",
+}
 
 # What cards and model-index state of a view's overall numbers, in this order: key in the report, name for people.
 METRICS = {
     "accuracy": "Accuracy",
     "precision": "Precision",
-    "recall": "Recall (fakes found)",
+    "recall": "Recall",
     "f1": "F1",
-    "specificity": "Specificity (reals passed)",
+    "specificity": "Specificity",
     "auroc": "AUROC",
     "average_precision": "Average precision",
-    "tpr_at_5_fpr": "Fakes found at 5 % false alarms",
-    "tpr_at_1_fpr": "Fakes found at 1 % false alarms",
+    "tpr_at_5_fpr": "TPR at 5 % FPR",
+    "tpr_at_1_fpr": "TPR at 1 % FPR",
     "ece": "Expected calibration error",
     "brier": "Brier score",
 }
@@ -121,9 +132,14 @@ def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
         raise UserError(f"No {REPORT} in {folder}. Name the folder that scripts/evaluate.py wrote with --output.")
     content = read_json(path)
     version = content.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise UserError(f"{path} has schema version {version}; this fakelens reads {SCHEMA_VERSION}. Evaluate again.")
+    if version not in (OLD_VERSION, SCHEMA_VERSION):
+        raise UserError(
+            f"{path} has schema version {version}; this fakelens reads {OLD_VERSION} and {SCHEMA_VERSION}. "
+            "Evaluate again."
+        )
     try:
+        if version == OLD_VERSION:
+            content = _renamed(content)
         model = _entry(path, content["models"], checkpoint)
         return Report(
             folder=folder,
@@ -151,6 +167,13 @@ def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is incomplete ({error}). Evaluate again with scripts/evaluate.py.") from None
+
+
+def _renamed(content: Any) -> Any:
+    """Return a report of the old schema with the names that its keys have now."""
+    if isinstance(content, dict):
+        return {RENAMED.get(key, key): _renamed(value) for key, value in content.items()}
+    return [_renamed(value) for value in content] if isinstance(content, list) else content
 
 
 def _entry(path: Path, models: list[dict[str, Any]], checkpoint: Checkpoint) -> dict[str, Any]:

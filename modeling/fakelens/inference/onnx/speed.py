@@ -26,7 +26,7 @@ def images_per_second(engines: Mapping[str, Detector], sample: Sample) -> dict[s
             batches = [few.batch(start, start + step) for start in range(0, len(few), step)]
             with workers(engine.workers) as pool:
                 started = time.perf_counter()
-                list(pool.map(engine.judge, batches))
+                list(pool.map(engine.predict, batches))
                 if number:  # the first round is for what is set up once
                     found[name].append(len(few) / (time.perf_counter() - started))
     return {name: statistics.median(rates) for name, rates in found.items()}

@@ -87,10 +87,10 @@ def decision_threshold(rule: str, scores: np.ndarray, labels: np.ndarray) -> flo
         return best_f1_threshold(scores, labels)
     if not rule.startswith(MAX_FPR_RULE):
         return float(rule)
-    rate, reals = float(rule.removeprefix(MAX_FPR_RULE)), scores[labels == REAL]
-    threshold = fake_from(reals, rate)
+    rate, real_scores = float(rule.removeprefix(MAX_FPR_RULE)), scores[labels == REAL]
+    threshold = fake_from(real_scores, rate)
     if threshold is None:
-        raise UserError(f"decision_threshold is {rule}. {_too_few('real', len(reals), rate)}")
+        raise UserError(f"decision_threshold is {rule}. {_too_few('real', len(real_scores), rate)}")
     if threshold > 1:
         raise UserError(f"decision_threshold is {rule}, but more than that share of real images have the score 1.")
     return threshold

@@ -10,7 +10,7 @@ from fakelens.metrics.detection import detection_metrics
 from fakelens.training.data.training_data import TrainingData
 from fakelens.training.loop.validation import score_validation
 
-NAMES = {"auroc": "AUROC", "accuracy": "accuracy", "recall": "fakes found", "false_positive_rate": "false positives"}
+NAMES = {"auroc": "AUROC", "accuracy": "accuracy", "recall": "recall", "false_positive_rate": "false positives"}
 
 
 def compare(start_from: str, after: Detector, data: TrainingData) -> dict[str, Any]:

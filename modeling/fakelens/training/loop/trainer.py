@@ -69,7 +69,7 @@ class DetectorTrainer(Trainer):
             done = load_progress(checkpoint, self.args.process_index)
             if done is None or (done.processes, done.workers) != (self.args.world_size, self._workers):
                 logger.warning("This run went on with another number of processes: the order of its images is new.")
-                self._progress.places = None
+                self._progress.positions = None
             else:
                 self._progress, stream.done = done, copy.deepcopy(done)
         if self.is_world_process_zero() and (cost := stream.cost(self._workers)):

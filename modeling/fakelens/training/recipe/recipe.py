@@ -98,14 +98,14 @@ class DataArguments:
     extra_data: list[str] = field(
         default_factory=list, metadata={"help": "Further SOURCEs mixed into training, such as reconstructed pairs."}
     )
-    extra_share: float = field(default=0.2, metadata={"help": "Share of training rows that come from extra_data."})
+    extra_fraction: float = field(default=0.2, metadata={"help": "Share of training rows that come from extra_data."})
     rehearsal: list[str] = field(
         default_factory=list,
         metadata={
             "help": "With start_from: SOURCEs that it learnt from, to be trained and judged on along with data."
         },
     )
-    rehearsal_share: float = field(
+    rehearsal_fraction: float = field(
         default=0.5, metadata={"help": "Share of training rows that come from rehearsal; 0 only judges on it."}
     )
 
@@ -264,12 +264,12 @@ def _check_values(model: ModelArguments, data: DataArguments) -> None:
         raise UserError(f"classes is {data.classes!r}; it is verdict or generator.")
     if data.holdout is not None and not 0 < data.holdout < 1:
         raise UserError(f"holdout is {data.holdout}; it is a share between 0 and 1.")
-    if not 0 < data.extra_share < 1:
-        raise UserError(f"extra_share is {data.extra_share}; it is a share between 0 and 1.")
-    if not 0 <= data.rehearsal_share < 1:
-        raise UserError(f"rehearsal_share is {data.rehearsal_share}; it is a share from 0 to below 1.")
-    if data.extra_data and data.rehearsal and data.extra_share + data.rehearsal_share >= 1:
-        raise UserError("extra_share and rehearsal_share add up to 1 or more: nothing is left for data.")
+    if not 0 < data.extra_fraction < 1:
+        raise UserError(f"extra_fraction is {data.extra_fraction}; it is a share between 0 and 1.")
+    if not 0 <= data.rehearsal_fraction < 1:
+        raise UserError(f"rehearsal_fraction is {data.rehearsal_fraction}; it is a share from 0 to below 1.")
+    if data.extra_data and data.rehearsal and data.extra_fraction + data.rehearsal_fraction >= 1:
+        raise UserError("extra_fraction and rehearsal_fraction add up to 1 or more: nothing is left for data.")
     if data.only_generators is not None and not data.only_generators:
         raise UserError("only_generators names none. Leave it out, or name at least one.")
     if out := [name for name in data.only_generators or () if protocols.among(name, data.excluded)]:
