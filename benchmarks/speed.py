@@ -7,7 +7,7 @@ All take turns in one run, so that a machine that slows down slows all; ratios a
 one thread, processor time is taken, into which other programs' turns do not enter; with more, time by the clock.
 `patch_lens`: what the command line does, warnings and provenance included. `patch_lens_onnx`: the same after
 scripts/export.py. `efficientnet_b0`: that network with random weights, at 224 pixels, through the same detector.
-`pipeline_...`: transformers' own with the same models and files, which decodes and judges and says no more. Then where
+`pipeline_...`: transformers' own with the same models and files, which decodes and scores and says no more. Then where
 the shipped detector's time goes, in milliseconds an image.
 """
 

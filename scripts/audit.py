@@ -1,4 +1,4 @@
-r"""Audit a data set: the AUROC that a detector could get on it without looking at the picture.
+r"""Audit a data set: the AUROC that a detector could get on it without looking at the image.
 
     python scripts/audit.py --data path/to/folder --split train test
     python scripts/audit.py --data ComplexDataLab/OpenFake:core --split test --limit 20000 --output runs/audit
@@ -68,7 +68,7 @@ def main(args: AuditArguments) -> None:
 def show(console: Console, split: str, result: dict[str, Any]) -> None:
     """Print one split's audit."""
     views = result["views"]
-    table = Table(title=f"{split}: AUROC from file facts, the picture unseen")
+    table = Table(title=f"{split}: AUROC from file facts, the image unseen")
     table.add_column("of", overflow="fold")
     for title in (*views, "real", "fake"):
         table.add_column(title, justify="right", no_wrap=True)

@@ -46,8 +46,8 @@ class CalibrateArguments:
         default="temperature",
         metadata={"help": "temperature; platt, which adds a bias for a detector that leans to one side; or none."},
     )
-    max_fpr: float = field(default=0.05, metadata={"help": "Share of photographs that may be called fake."})
-    max_miss: float = field(default=0.05, metadata={"help": "Share of fakes that may be called real."})
+    max_fpr: float = field(default=0.05, metadata={"help": "Fraction of photographs that may be predicted fake."})
+    max_miss: float = field(default=0.05, metadata={"help": "Fraction of fakes that may be predicted real."})
     output: str | None = field(default=None, metadata={"help": "New folder for the calibrated model."})
     in_place: bool = field(default=False, metadata={"help": "Write it over the model's own folder instead."})
     limit: int | None = field(default=None, metadata={"help": "Take only this many images from the split's start."})

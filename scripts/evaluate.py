@@ -46,7 +46,7 @@ class EvaluateArguments:
     )
     unknown_below: float = field(
         default=0.5,
-        metadata={"help": "Share of P(fake) that the likeliest generator must have; else it is called unknown."},
+        metadata={"help": "Fraction of P(fake) that the likeliest generator must have; else it is called unknown."},
     )
     robustness: bool = field(
         default=False,
@@ -60,7 +60,7 @@ class EvaluateArguments:
     gallery: int = field(
         default=4, metadata={"help": "Show so many images of each kind that a model was surest of; 0 for none."}
     )
-    audit: bool = field(default=True, metadata={"help": "Say what file facts alone, the picture unseen, would score."})
+    audit: bool = field(default=True, metadata={"help": "Say what file facts alone, the image unseen, would score."})
     device: str | None = field(default=None, metadata={"help": "cpu, cuda, cuda:1, mps; default: the fastest there."})
     limit: int | None = field(
         default=None,

@@ -6,7 +6,7 @@ r"""Export a detector to ONNX: one file that onnxruntime runs, in Python, on ser
     fakelens photo.jpg --model runs/onnx/model_int8.onnx
 
 Writes model.onnx (float32, batches of any size), the image processor's and the model's settings (labels, thresholds,
-uncertain band) and export.json. Before anything is kept, both models judge the same images, one and seven at a time:
+uncertain band) and export.json. Before anything is kept, both models score the same images, one and seven at a time:
 no probability may differ by more than 0.0001 and no verdict may change. Without --data the images are made on the
 spot: parts of photographs, gradients and noise of many sizes.
 

@@ -5,9 +5,10 @@ r"""Train a recipe once without each generator, and see how well it finds the on
         --max_steps 200 --output runs/leave_two_out
 
 The recipe comes first; any other key of it can be given again as --key value (`scripts/train.py --keys` lists them).
-It is trained with all generators, for reference, and without each in turn, and judged on a split of its own data that
-names its generators (`model` column). OUTPUT gets leave_one_out.json, leave_one_out.md and leave_one_out.png. Started
-again, it trains only what is not finished yet. What fails is recorded with its reason: the exit status is then 1.
+It is trained with all generators, for reference, and without each in turn, and evaluated on a split of its own data
+that names its generators (`model` column). OUTPUT gets leave_one_out.json, leave_one_out.md and leave_one_out.png.
+Started again, it trains only what is not finished yet. What fails is recorded with its reason: the exit status is then
+1.
 """
 
 import argparse
@@ -39,9 +40,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("recipe", help="YAML file, see recipes/")
     parser.add_argument("--output", required=True, help="folder for the runs, the table and the plot")
-    parser.add_argument("--split", default="validation", help="split to judge on (default: validation)")
+    parser.add_argument("--split", default="validation", help="split to evaluate on (default: validation)")
     parser.add_argument("--generators", nargs="+", help="leave out only these, each in turn (default: all)")
-    parser.add_argument("--limit", type=int, help="judge on only this many rows from the start of the split")
+    parser.add_argument("--limit", type=int, help="evaluate on only this many rows from the start of the split")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Judge a folder of images into a file: the JSON that a challenge asks for, a CSV, or both.
+"""Score a folder of images into a file: the JSON that a challenge asks for, a CSV, or both.
 
     python scripts/predict.py --model runs/s4_ensemble/model --data path/to/images --submission submission.json
     python scripts/predict.py --model runs/generators/model --data path/to/images --output predictions.csv
@@ -10,7 +10,7 @@ submission, a line with its error in the CSV, and one on standard error.
 A model that tells generators apart names the likeliest one in the CSV, or says "unknown generator" where that one has
 less than --unknown_below of P(fake).
 
-Exit status: 0, every image was judged; 1, some could not be read, the rest were judged and written; 2, the call is
+Exit status: 0, every image was scored; 1, some could not be read, the rest were scored and written; 2, the call is
 wrong, the model does not load or no image could be read, and nothing is written.
 """
 
@@ -23,7 +23,7 @@ from fakelens.cli.script import parse, script
 
 @dataclass
 class PredictArguments:
-    """What to judge, with what, and where to write."""
+    """What to score, with what, and where to write."""
 
     model: str = field(metadata={"help": "Folder or Hub repo of the detector."})
     data: str = field(metadata={"help": "Folder of images, walked."})
@@ -33,7 +33,7 @@ class PredictArguments:
     )
     unknown_below: float = field(
         default=0.5,
-        metadata={"help": "Share of P(fake) that the likeliest generator must have; else it is called unknown."},
+        metadata={"help": "Fraction of P(fake) that the likeliest generator must have; else it is called unknown."},
     )
     batch_size: int = field(default=16, metadata={"help": "Images per forward pass."})
     device: str | None = field(default=None, metadata={"help": "cpu, cuda, cuda:1, mps; default: the fastest there."})
@@ -43,7 +43,7 @@ class PredictArguments:
 
 
 def main(args: PredictArguments) -> int:
-    """Judge the folder, write what was asked for, and return how many images could not be judged."""
+    """Score the folder, write what was asked for, and return how many images could not be scored."""
     from fakelens.atomic import write_file
     from fakelens.cli.submission import check_file, predict_folder, submission, table
     from fakelens.errors import UserError
@@ -62,13 +62,13 @@ def main(args: PredictArguments) -> int:
     for row in failed:
         print(f"predict: image {row.index}, {row.path}: {row.error}", file=sys.stderr)
     if len(failed) == len(rows):
-        raise UserError(f"None of the {len(rows)} images of {args.data} could be judged, so nothing was written.")
+        raise UserError(f"None of the {len(rows)} images of {args.data} could be scored, so nothing was written.")
     for path, kind in wanted.items():
         write_file(path, kind(rows))
     fakes = sum(row.verdict == "fake" for row in rows)
-    print(f"{len(rows) - len(failed)} images judged, {fakes} called fake: {', '.join(map(str, wanted))}")
+    print(f"{len(rows) - len(failed)} images scored, {fakes} predicted fake: {', '.join(map(str, wanted))}")
     if failed:
-        print(f"predict: {len(failed)} of {len(rows)} images could not be judged", file=sys.stderr)
+        print(f"predict: {len(failed)} of {len(rows)} images could not be scored", file=sys.stderr)
     return len(failed)
 
 

@@ -1,11 +1,13 @@
-r"""Make splits that share no picture, near-duplicates included: cut a pile into splits, or clean what is split.
+r"""Make splits that share no image, near-duplicates included.
+
+Split an unsplit folder, or clean existing splits:
 
     python scripts/prepare.py --data data/raw --output data/processed
     python scripts/prepare.py --data path/to/shards --split train validation test --output path/to/clean
     python scripts/prepare.py --data ComplexDataLab/OpenFake:core --split validation test --report_only true --json
 
 The first cuts `data/raw/{real,fake}` into `data/processed/{train,val,test}/{real,fake}`, 70/15/15 of each class, and
-prints the counts; files are copied byte for byte. One --split is cut likewise. Two or more are cleaned: of a picture
+prints the counts; files are copied byte for byte. One --split is cut likewise. Two or more are cleaned: of an image
 that several have, test keeps its own, then validation, and train's is left out; parquet shards keep their columns.
 
 Near-duplicates are images whose pHashes differ in at most --distance of 64 bits: saved again, scaled, cropped a
@@ -44,7 +46,7 @@ class PrepareArguments:
         default=4,
         metadata={
             "help": "The most bits of 64, 0 to 10, in which near-duplicates' hashes differ. More finds larger crops, "
-            "and strangers; try 2 where all pictures are alike, such as aligned faces."
+            "and strangers; try 2 where all images are alike, such as aligned faces."
         },
     )
     fractions: list[float] = field(
@@ -54,7 +56,7 @@ class PrepareArguments:
     seed: int = field(default=42, metadata={"help": "Of the cut."})
     keep: list[str] = field(
         default_factory=lambda: ["test", "validation", "train"],
-        metadata={"help": "Splits in the order in which they keep a shared picture; others come before these."},
+        metadata={"help": "Splits in the order in which they keep a shared image; others come before these."},
     )
     report_only: bool = field(
         default=False, metadata={"help": "Change nothing; with --output, write duplicates.json there."}

@@ -1,7 +1,7 @@
 """Publish a trained model as a Hub repo: weights, processor, code, card, results and example images in one commit.
 
     python scripts/publish.py --model runs/custom_cnn/model --repo-id USER/NAME --report runs/custom_cnn/report
-    python scripts/publish.py --model runs/custom_cnn/model --repo-id USER/NAME --version 1.1.0 --examples my/pictures
+    python scripts/publish.py --model runs/custom_cnn/model --repo-id USER/NAME --version 1.1.0 --examples my/images
     python scripts/publish.py --model runs/custom_cnn/model --repo-id USER/NAME --dry-run runs/custom_cnn/hub
     python scripts/publish.py --space true --repo-id USER/SPACE --models USER/NAME
 

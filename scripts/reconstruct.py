@@ -39,7 +39,7 @@ class ReconstructArguments:
     scales: list[float] | None = field(
         default=None,
         metadata={
-            "help": "A pair at each of these shares of an image's size; with --per_image, a draw between the least "
+            "help": "A pair at each of these fractions of an image's size; with --per_image, a draw between the least "
             "and the greatest. Default: 1.0, for small autoencoders 0.4 0.95."
         },
     )

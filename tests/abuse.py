@@ -16,7 +16,7 @@ class Case:
 
     Attributes:
         name: The file's name.
-        error: Words of its error; None if it must be judged.
+        error: Words of its error; None if it must be scored.
         note: Words of the note that says what was done to it; None if there is nothing to say.
     """
 
@@ -43,7 +43,7 @@ CASES = [
 
 
 def make_image(width: int = 48, height: int = 40, seed: int = 0) -> Image.Image:
-    """Return a smooth random RGB picture."""
+    """Return a smooth random RGB image."""
     coarse = np.random.default_rng(seed).integers(0, 255, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 

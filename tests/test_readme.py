@@ -1,7 +1,7 @@
 """README.md: everything that it names is there, its Python runs, and so do its commands, on tiny data.
 
 The commands run as they stand, in a folder where each of their placeholders is a real thing: a model, a data set, a
-picture; and in the README's order, for publishing takes the report that evaluating wrote. `TINY` has what is added or
+image; and in the README's order, for publishing takes the report that evaluating wrote. `TINY` has what is added or
 changed so that a command takes seconds, `NOT_RUN` the ones that run elsewhere.
 """
 
@@ -39,7 +39,7 @@ MODELS = (
     "B",
     "USER/NAME",
 )
-DATA = ("SOURCE", "SHARDS", "YOUR_PICTURES", "path/to/new")
+DATA = ("SOURCE", "SHARDS", "YOUR_IMAGES", "path/to/new")
 QUIET = {"report_to": "none", "disable_tqdm": "true", "use_cpu": "true"}
 TINY_CNN = '{"hidden_sizes": [4, 8], "classifier_size": 4}'
 
@@ -63,7 +63,7 @@ SLOW += ("python scripts/publish.py",)  # needs the report of an evaluation befo
 REPLACED = {
     "https://example.org/a.png": ["other.png"],  # there is no network
     "HUB_ID_OR_FOLDER": ["encoder.safetensors", "decoder.safetensors"],
-    # One of seventeen autoencoders, and pictures that are large enough to train it on.
+    # One of seventeen autoencoders, and images that are large enough to train it on.
     "small": ["small:small-1-shuffle", "--training_steps", "2", "--data", "large"],
     "10.0.0.1": ["127.0.0.1"],
     "recipes/accelerate/eight_gpus.yaml": ["recipes/accelerate/two_cpu_processes.yaml"],

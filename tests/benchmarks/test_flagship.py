@@ -46,7 +46,7 @@ def test_every_way_of_drawing_crops_gives_a_row(flagship, folders, tmp_path, cap
     assert {"auroc", "macro raw", "macro crossed"} < rows[0]["test"].keys()
 
 
-def test_generators_left_out_are_judged_and_not_trained_on(flagship, folders, tmp_path, monkeypatch):
+def test_generators_left_out_are_scored_and_not_trained_on(flagship, folders, tmp_path, monkeypatch):
     seen = []
     batches = flagship.Batches
     monkeypatch.setattr(
@@ -132,7 +132,7 @@ def test_sources_are_drawn_alike_unless_told_otherwise(flagship):
     assert fractions[0] == pytest.approx(0.5, abs=0.2) and fractions[1] < 0.15
 
 
-def test_the_highest_places_make_the_logit(flagship):
+def test_the_highest_patches_make_the_logit(flagship):
     import flagship_training as training
     import torch
 

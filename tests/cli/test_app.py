@@ -96,7 +96,7 @@ def test_figures_are_saved_to_a_file_or_a_folder(tmp_path, folder, tiny_model):
     assert row["figure"] == str(tmp_path / "new" / "out.png")
     with Image.open(row["figure"]) as figure:
         assert figure.format == "PNG" and figure.width > 900
-    # Two of one name, and one that cannot be judged.
+    # Two of one name, and one that cannot be scored.
     names = [folder / "plain.jpg", folder / "text.jpg", folder / "plain.jpg"]
     first, bad, second = rows_of(run(*names, *options, tmp_path / "figures"))
     assert Path(first["figure"]).is_file() and Path(second["figure"]).is_file() and "figure" not in bad
@@ -120,7 +120,7 @@ def test_figures_are_shown_where_there_is_a_display(tmp_path, folder, tiny_model
     assert opened[1:] == ([tmp_path / "two"] if display else [])  # not a window for each
 
 
-def test_heat_maps_are_written_for_what_was_judged(tmp_path, folder, tiny_model):
+def test_heat_maps_are_written_for_what_was_scored(tmp_path, folder, tiny_model):
     names = [folder / "plain.jpg", folder / "text.jpg"]
     result = run(*names, "--model", tiny_model, "--json", "--heatmap", tmp_path / "maps")
     good, bad = rows_of(result)

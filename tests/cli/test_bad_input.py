@@ -1,6 +1,6 @@
 """What users really do wrong, through the doors they use: each gets a row or one line that names the thing.
 
-Never a traceback, nothing half-written, and the other inputs are still judged.
+Never a traceback, nothing half-written, and the other inputs are still scored.
 """
 
 import json
@@ -23,7 +23,7 @@ GOOD = "plain.jpg"
 
 @dataclass(frozen=True)
 class Case:
-    """Something wrong, and the words that must name it; no words where it must be judged, and said what was done."""
+    """Something wrong, and the words that must name it; no words where it must be scored, and said what was done."""
 
     name: str
     error: str | None

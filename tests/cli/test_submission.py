@@ -24,12 +24,12 @@ def script():
 
 @pytest.fixture
 def images(tmp_path):
-    """Twelve numbered pictures; the third is no picture."""
+    """Twelve numbered images; the third is no image."""
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(1, 13):
         make_image(seed=number).save(folder / f"{number}.png")
-    (folder / "3.png").write_text("not a picture")
+    (folder / "3.png").write_text("not an image")
     return folder
 
 
@@ -43,7 +43,7 @@ def test_the_script_writes_both_files_and_says_what_it_could_not_read(images, ti
     done = call("--model", tiny_model, "--data", images, "--submission", json_file, "--output", csv_file)
     assert done.returncode == 1, done.stderr
     assert "predict: image 3, 3.png: not an image" in done.stderr
-    assert "1 of 12 images could not be judged" in done.stderr and "11 images judged" in done.stdout
+    assert "1 of 12 images could not be scored" in done.stderr and "11 images scored" in done.stdout
     entries = json.loads(json_file.read_text())
     assert all(list(entry) == ["index", "prediction"] for entry in entries)
     assert [entry["index"] for entry in entries] == [1, 2, *range(4, 13)]
@@ -112,7 +112,7 @@ def test_generators_are_named_and_unknown_ones_too(images, tmp_path):
     DetectorImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "model")
     detector = load_detector(tmp_path / "model", device="cpu")
     scored = [row for row in predict_folder(detector, images, unknown_below=0.7) if not row.error]
-    assert {(row.verdict, row.generator) for row in scored} == {("fake", "alpha")}  # alpha's share is .73
+    assert {(row.verdict, row.generator) for row in scored} == {("fake", "alpha")}  # alpha's fraction is .73
     scored = [row for row in predict_folder(detector, images, unknown_below=0.75) if not row.error]
     assert {(row.verdict, row.generator) for row in scored} == {("fake", "unknown generator")}
     detector.threshold = 0.95
@@ -130,7 +130,7 @@ def test_a_score_that_is_no_number_is_an_error(images, tiny_model):
 
 def test_nothing_readable_writes_nothing(images, tiny_model, tmp_path, script):
     for path in images.iterdir():
-        path.write_text("not a picture")
+        path.write_text("not an image")
     arguments = script.PredictArguments(str(tiny_model), str(images), submission=str(tmp_path / "s.json"))
     with pytest.raises(UserError, match="None of the 12 images"):
         script.main(arguments)
@@ -148,7 +148,7 @@ def test_nothing_readable_writes_nothing(images, tiny_model, tmp_path, script):
         ({"data": "{}/images/1.png"}, "not a folder"),
         ({"data": "{}/empty"}, "no images in this folder"),
         ({"model": "{}/nowhere"}, "no model at"),
-        ({"unknown_below": 2.0}, "share of P"),
+        ({"unknown_below": 2.0}, "fraction of P"),
         ({"batch_size": 0}, "at least 1"),
     ],
 )

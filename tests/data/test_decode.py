@@ -14,7 +14,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_every_file_is_judged_or_refused_with_its_reason(folder, case):
+def test_every_file_is_scored_or_refused_with_its_reason(folder, case):
     if case.error:
         with pytest.raises(ImageError, match=case.error):
             decode_image(folder / case.name)
@@ -41,7 +41,7 @@ def test_exif_rotation_is_applied(folder):
     assert (decoded.width, decoded.height) == (48, 40)
 
 
-def test_bytes_path_and_picture_decode_alike(folder):
+def test_bytes_path_and_image_decode_alike(folder):
     path = folder / "plain.jpg"
     with Image.open(path) as opened:
         results = [decode_image(path), decode_image(path.read_bytes()), decode_image(opened)]

@@ -25,11 +25,11 @@ def test_a_few_hundred_balanced_images_in_shards(sample):
     assert open_source("sample", "train").stream.num_shards == 4
 
 
-def test_fakes_are_reconstructions_of_their_own_reals(sample):
+def test_fakes_are_reconstructions_of_their_own_real_images(sample):
     images = {row.id: np.asarray(row.image.image).astype(float) for row in rows("test")}
     for name in [n for n in images if n.endswith("-real")][:10]:
         real, fake = images[name], images[name.replace("-real", "-fake")]
-        assert 2 < np.abs(real - fake).mean() < 25  # grey levels: the same picture, not the same pixels
+        assert 2 < np.abs(real - fake).mean() < 25  # intensity levels: the same image, not the same pixels
 
 
 def test_splits_share_no_photograph_and_say_what_they_are(sample):

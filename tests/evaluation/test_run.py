@@ -79,7 +79,7 @@ def test_report_json_has_its_schema(written, parquet):
     assert "gallery/index.html" in page
     calls = {m["name"]: m["results"]["wild"]["raw"]["overall"]["false_positives"] for m in report["models"]}
     for name, count in calls.items():
-        assert f"**{name} on `wild`**: AUROC" in page and f"it calls {count} of 8 reals fake" in page
+        assert f"**{name} on `wild`**: AUROC" in page and f"it calls {count} of 8 real images fake" in page
 
 
 def test_checkpoints_come_in_the_order_of_their_steps(written):
@@ -155,7 +155,7 @@ def test_a_failure_while_writing_keeps_the_last_report(tmp_path, parquet, tiny_m
     assert list(tmp_path.iterdir()) == [output]
 
 
-def test_a_new_report_replaces_the_last_one_whole(tmp_path, parquet, tiny_model):
+def test_a_new_report_repatches_the_last_one_whole(tmp_path, parquet, tiny_model):
     output = tmp_path / "report"
     evaluate_models([str(tiny_model)], str(parquet), output, ["test"], Options(["raw", "hard"], device="cpu"))
     report = evaluate_models([str(tiny_model)], str(parquet), output, ["wild"], Options(["raw"], device="cpu"))

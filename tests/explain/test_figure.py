@@ -42,7 +42,7 @@ def test_a_figure_shows_all_that_the_verdict_says(detector, tmp_path, word):
         assert path.stat().st_size > 1000
 
 
-def test_the_evidence_is_laid_over_the_picture(detector, monkeypatch):
+def test_the_evidence_is_laid_over_the_image(detector, monkeypatch):
     heat = np.full((200, 300), 0.5, dtype=np.float32)
     heat[:, :150] = 1  # the left half speaks for fake
     monkeypatch.setattr(drawing, "heat_map", lambda *_: heat)
@@ -59,7 +59,7 @@ def test_an_exported_network_has_no_heat_map_and_says_so(detector, monkeypatch):
 
 
 def test_what_cannot_be_drawn_or_written_is_said(detector, tmp_path):
-    with pytest.raises(UserError, match="a.png was not judged"):
+    with pytest.raises(UserError, match="a.png was not scored"):
         verdict_figure(detector, make_image(), Verdict(None, None, error="too small"), "a.png")
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="could not be written"):

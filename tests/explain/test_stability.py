@@ -11,12 +11,12 @@ from fakelens.inference.detector import load_detector
 from tests.abuse import make_image
 
 
-def test_every_step_is_what_the_detector_says_of_that_picture(tiny_model, monkeypatch):
+def test_every_step_is_what_the_detector_says_of_that_image(tiny_model, monkeypatch):
     detector = load_detector(tiny_model, device="cpu")
     image, batches = make_image(120, 80), []
     predict = detector.predict
     monkeypatch.setattr(
-        detector, "judge", lambda inputs: batches.append(len(inputs["pixel_values"])) or predict(inputs)
+        detector, "score", lambda inputs: batches.append(len(inputs["pixel_values"])) or predict(inputs)
     )
     steps = stability(detector, image)
     assert batches == [10]

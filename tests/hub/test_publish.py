@@ -95,7 +95,7 @@ ERRORS = {
     "offline mode": ({}, {"HF_HUB_OFFLINE": "1"}, ["cannot be reached", "HF_HUB_OFFLINE"]),
     "no such model": ({"--model": "no/such/folder"}, {}, ["No model folder at no/such/folder"]),
     "no version": ({"--version": "new"}, {}, ["'new' is no version", "1.2.0"]),
-    "no such pictures": ({"--examples": "no/such/folder"}, {}, ["No folder of example images at no/such/folder"]),
+    "no such images": ({"--examples": "no/such/folder"}, {}, ["No folder of example images at no/such/folder"]),
     "no such report": ({"--report": "no/such/folder"}, {}, ["No report.json in no/such/folder"]),
 }
 
@@ -139,7 +139,7 @@ def dry_run(model, folder, report=None):
     return files
 
 
-def test_a_dry_run_replaces_an_earlier_one(model, tmp_path):
+def test_a_dry_run_repatches_an_earlier_one(model, tmp_path):
     dry_run(model, tmp_path / "dry", write_report(tmp_path / "report", model))
     assert (tmp_path / "dry" / "plots").is_dir()
     files = dry_run(model, tmp_path / "dry")

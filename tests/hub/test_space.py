@@ -137,7 +137,7 @@ def test_a_build_of_ones_own_is_pinned_to_what_the_index_has(tmp_path, monkeypat
     assert pinned(tmp_path / "requirements.txt") == "torch==2.15.0\ngradio[mcp,oauth]==2.15.0\n"
 
 
-def test_a_push_again_replaces_the_package_and_leaves_the_rest(at_the_hub, publish, model):
+def test_a_push_again_repatches_the_package_and_leaves_the_rest(at_the_hub, publish, model):
     files = collect_space(SPACE, [MODEL])
     with pytest.raises(UserError, match=f"Looking for the model {MODEL} on the Hub failed"):
         publish_space(files, REPO, [MODEL])

@@ -29,7 +29,7 @@ def last_layer(detector):
 
 
 def predict(detector, score, max_fpr=None):
-    """Judge one picture with a model that answers `score`."""
+    """Score one image with a model that answers `score`."""
     logit = torch.logit(torch.tensor(score, dtype=torch.float64)).float()
     torch.nn.init.zeros_(last_layer(detector).weight)
     torch.nn.init.constant_(last_layer(detector).bias, logit.item())
@@ -62,7 +62,7 @@ def test_verdicts_follow_the_models_own_thresholds(calibrated, score, max_fpr, v
         (0.61, None, "fake"),
         (0.61, 0.05, "uncertain"),
         (0.71, 0.05, "fake"),
-        (0.25, 0.05, "uncertain"),  # another rate for photographs: what is called real stays
+        (0.25, 0.05, "uncertain"),  # another rate for photographs: what is predicted real stays
         (0.19, 0.05, "real"),
     ],
 )
@@ -127,7 +127,7 @@ def test_sure_networks_keep_their_order(calibrated):
     assert 0 < scores[0] < scores[1] < 1e-15
 
 
-def test_a_model_saved_in_half_precision_is_judged_in_full(tiny_model, tmp_path):
+def test_a_model_saved_in_half_precision_is_scored_in_full(tiny_model, tmp_path):
     full = load_detector(tiny_model)
     expected = full([make_image()])[0].score
     full.model.half().save_pretrained(tmp_path / "m")
@@ -135,7 +135,7 @@ def test_a_model_saved_in_half_precision_is_judged_in_full(tiny_model, tmp_path)
     assert load_detector(tmp_path / "m")([make_image()])[0].score == pytest.approx(expected, abs=1e-3)
 
 
-def test_the_sentence_names_the_share_that_the_models_own_threshold_keeps_to(tmp_path):
+def test_the_sentence_names_the_fraction_that_the_models_own_threshold_keeps_to(tmp_path):
     network, processor = (
         build_detector("custom_cnn", hidden_sizes=[4], classifier_size=4),
         build_processor("custom_cnn", 16),

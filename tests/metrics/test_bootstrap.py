@@ -72,7 +72,7 @@ def test_the_interval_of_a_calibrated_detectors_ece_is_not_above_the_truth():
     assert 0 <= low < value <= high < interval(resampled["ece"])[1]
 
 
-def test_groups_share_their_reals():
+def test_groups_share_their_real_images():
     """Then two generators' AUROCs err together, and a group alone has the numbers it has among others."""
     halves = [SCORES[FAKE][:45], SCORES[FAKE][45:]]
     one, other = bootstrap(SCORES[REAL], halves, 0.5, 500, np.random.default_rng(3))

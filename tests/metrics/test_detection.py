@@ -59,7 +59,7 @@ def test_calibrated_scores_have_a_small_ece():
     assert detection_metrics(scores, labels)["ece"] < 0.02 < detection_metrics(scores**3, labels)["ece"]
 
 
-def test_reals_alone_leave_the_rest_standing():
+def test_real_images_alone_leave_the_rest_standing():
     found = detection_metrics(np.array([0.1, 0.2, 0.9, 0.4]), np.zeros(4, dtype=int))
     undefined = {key for key, value in found.items() if value is None}
     ranking = {"auroc", "average_precision", "tpr_at_5_fpr", "tpr_at_1_fpr"}

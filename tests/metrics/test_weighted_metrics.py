@@ -65,8 +65,8 @@ def test_agrees_with_scikit_learns_sample_weight(kind):
 
 @pytest.mark.parametrize("cap", [0.01, 0.05])
 @pytest.mark.parametrize("count", [19, 20, 60, 100, 99, 101, 700])
-def test_the_share_of_reals_allowed_is_exact(cap, count):
-    """At counts whose share rounds up or down: as many reals above the fakes as the cap allows, then one more."""
+def test_the_fraction_of_real_images_allowed_is_exact(cap, count):
+    """At counts whose fraction rounds up or down: as many real images above the fakes as the cap allows, then more."""
     name = {0.01: "tpr_at_1_fpr", 0.05: "tpr_at_5_fpr"}[cap]
     allowed = max(k for k in range(count + 1) if k / count <= cap)
     for above, expected in ((allowed, 1), (allowed + 1, 0)):

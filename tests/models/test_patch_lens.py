@@ -1,4 +1,4 @@
-"""The patch lens: what a place sees, that its places add up to its verdict, and that it survives being saved."""
+"""The patch lens: what a patch sees, that its patches add up to its verdict, and that it survives being saved."""
 
 import pytest
 import timm
@@ -18,7 +18,7 @@ def lens(**options):
 
 
 @pytest.mark.parametrize("high_pass", [False, True])
-def test_places_average_to_the_verdict(high_pass):
+def test_patches_average_to_the_verdict(high_pass):
     model = lens(high_pass=high_pass, logit_temperature=2.0)
     images = torch.rand(2, 3, 96, 64)
     with torch.inference_mode():
@@ -29,12 +29,12 @@ def test_places_average_to_the_verdict(high_pass):
 
 
 def rough(side=64, levels=60, count=1):
-    """Pictures of noise, `levels` grey levels strong, between -1 and 1."""
+    """Images of noise, `levels` intensity levels strong, between -1 and 1."""
     noise = torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(1)) - 0.5
     return (noise * 2 * levels / 127.5).clamp(-1, 1)
 
 
-def test_a_blank_picture_scores_one_half_whatever_the_network_learnt():
+def test_a_blank_image_scores_one_half_whatever_the_network_learnt():
     model, plain = lens(), lens(patch_weight_contrast=0.0)
     with torch.no_grad():
         for network in (model, plain):
@@ -43,12 +43,12 @@ def test_a_blank_picture_scores_one_half_whatever_the_network_learnt():
     with torch.inference_mode():
         assert model(blank).logits.softmax(-1)[0, 1] == pytest.approx(0.5, abs=0.01)
         assert plain(blank).logits.softmax(-1)[0, 1] > 0.9
-        # Half a picture's places count half of what all of them do; all of a rough one count in full.
+        # Half an image's patches count half of what all of them do; all of a rough one count in full.
         half = rough()
         half[..., 32:] = 0.3
         full, less = (model(x).logits[0, 1].item() for x in (rough(), half))
         assert torch.allclose(model(rough()).logits, plain(rough()).logits, atol=1e-5) and 0.4 < less / full < 0.75
-    with torch.no_grad():  # in training every place is learnt from, even where there is nothing to be seen
+    with torch.no_grad():  # in training every patch is learnt from, even where there is nothing to be seen
         model.train().dropout.p = 0.0
         assert model(blank).logits[0, 1] > 2
 
@@ -74,7 +74,7 @@ def test_what_a_bias_does_is_known(options):
         torch.testing.assert_close(model(images).logits[:, 1] - before, model.bias_effect(images))
 
 
-def test_a_blank_picture_has_gradients_that_are_numbers():
+def test_a_blank_image_has_gradients_that_are_numbers():
     blank = torch.zeros(1, 3, 64, 64, requires_grad=True)
     lens()(blank).logits[0, 1].backward()
     assert torch.isfinite(blank.grad).all()

@@ -1,4 +1,4 @@
-"""Saved detectors judge the same in a process that has transformers and timm, but not fakelens."""
+"""Saved detectors score the same in a process that has transformers and timm, but not fakelens."""
 
 import json
 
@@ -19,10 +19,10 @@ PIPELINES = """
 import json
 from transformers import pipeline
 folders, images, native = json.loads({arguments!r})
-judged = {{}}
+scored = {{}}
 for name, folder in folders.items():
     classifier = pipeline("image-classification", model=folder, trust_remote_code=name not in native)
-    judged[name] = {{
+    scored[name] = {{
         "scores": [{{row["label"]: row["score"] for row in rows}} for rows in classifier(images, batch_size=2)],
         "logits": [
             {{row["label"]: row["score"] for row in rows}} for rows in classifier(images, function_to_apply="none")
@@ -30,7 +30,7 @@ for name, folder in folders.items():
         "labels": classifier.model.config.id2label,
         "remote": type(classifier.model).__module__.startswith("transformers_modules."),
     }}
-print(json.dumps(judged))
+print(json.dumps(scored))
 """
 
 

@@ -28,7 +28,7 @@ def test_targets_are_the_areas_shown(crops):
     assert torch.equal(pixels[:, ..., 0, 0].flatten(1)[:, 0], labels.float())  # the batch itself is as it was
 
 
-def test_the_share_is_kept_and_none_is_none():
+def test_the_fraction_is_kept_and_none_is_none():
     pixels, labels = torch.rand(400, 3, 16, 16, generator=generator(1)), torch.arange(400) % 2
     mixed, targets = CutMix(0.25).apply(pixels, labels, 2, generator())
     changed = (mixed != pixels).flatten(1).any(dim=1).float().mean()
@@ -70,7 +70,7 @@ def test_training_mixes_and_a_resumed_run_mixes_alike(tmp_path):
 
 
 @pytest.mark.parametrize("fraction", ["-0.1", "1.5"])
-def test_a_share_out_of_range_is_refused(tmp_path, fraction):
+def test_a_fraction_out_of_range_is_refused(tmp_path, fraction):
     (tmp_path / "recipe.yaml").write_text(f"architecture: custom_cnn\ncutmix: {fraction}\n")
     with pytest.raises(UserError, match="cutmix is"):
         load_recipe(tmp_path / "recipe.yaml")

@@ -32,7 +32,7 @@ MOST_BYTES = 8_000_000
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    """A working folder with one picture, where no model is named."""
+    """A working folder with one image, where no model is named."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FAKELENS_MODEL", raising=False)
     make_image(512, 384, seed=5).save("photo.jpg")
@@ -75,7 +75,7 @@ def test_of_what_shows_nothing_it_is_uncertain():
     assert all(verdict.score == pytest.approx(0.5, abs=0.05) for verdict in verdicts)
 
 
-def test_it_is_the_default_and_the_command_judges_with_it_without_a_network(elsewhere):
+def test_it_is_the_default_and_the_command_scores_with_it_without_a_network(elsewhere):
     """A process of its own in which every socket is refused, and the Hub's client is not told that it is offline."""
     assert DEFAULT_MODEL == SHIPPED and load_detector().name == SHIPPED
     (elsewhere / "refuse" / "x").parent.mkdir()

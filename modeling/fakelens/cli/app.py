@@ -52,7 +52,7 @@ def detect(
     as_csv: Annotated[bool, typer.Option("--csv", help="A CSV table with a header.")] = False,
     heatmap: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write each picture with its evidence laid over it: red is fake."),
+        typer.Option(metavar="DIR", help="Write each image with its evidence laid over it: red is fake."),
     ] = None,
     save: Annotated[
         Path | None,
@@ -67,7 +67,9 @@ def detect(
     ] = False,
     max_fpr: Annotated[
         float | None,
-        typer.Option(help="Call at most this share of real images fake, e.g. 0.01. Default: the model's own share."),
+        typer.Option(
+            help="Predict fake for at most this fraction of real images, e.g. 0.01. Default: the model's own fraction."
+        ),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 16,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps, ... Default: the fastest present.")] = None,
@@ -78,7 +80,7 @@ def detect(
     """Tell photographs from AI-generated images.
 
     The score is P(fake) between 0 and 1. The verdict is uncertain where the score lies in the band that the model was
-    calibrated with. Exit status: 0, every input was judged; 1, some could not be read, and each
+    calibrated with. Exit status: 0, every input was scored; 1, some could not be read, and each
     has its row with the reason; 2, the call is wrong or the model does not load.
     """
     if as_json and as_csv:

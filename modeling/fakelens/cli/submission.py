@@ -26,10 +26,10 @@ class Row:
     Attributes:
         index: From 1, in the natural order of paths; an image that cannot be read keeps its number.
         path: The file, relative to the folder.
-        verdict: "real" or "fake"; None if the image could not be judged.
+        verdict: "real" or "fake"; None if the image could not be scored.
         score: P(fake) in [0, 1]; None likewise.
         generator: Who made it ("real", a name, "unknown generator"), from a model that tells generators apart.
-        error: Why it could not be judged; None if it was.
+        error: Why it could not be scored; None if it was.
     """
 
     index: int
@@ -43,12 +43,12 @@ class Row:
 def predict_folder(
     detector: Detector, folder: Path, unknown_below: float = UNKNOWN_BELOW, batch_size: int = 16
 ) -> list[Row]:
-    """Judge every image of a folder, walked.
+    """Score every image of a folder, walked.
 
     Args:
         detector: The detector.
         folder: The folder.
-        unknown_below: The share of P(fake) that the likeliest generator must have to be named.
+        unknown_below: The fraction of P(fake) that the likeliest generator must have to be named.
         batch_size: Images per forward pass.
 
     Returns:
@@ -99,7 +99,7 @@ def natural(path: Path) -> list[list[tuple[int, int, str]]]:
 
 
 def submission(rows: Sequence[Row]) -> str:
-    """Return S4's `[{"index": 1, "prediction": "fake"}, ...]`; images that could not be judged have no entry.
+    """Return S4's `[{"index": 1, "prediction": "fake"}, ...]`; images that could not be scored have no entry.
 
     Args:
         rows: What `predict_folder` returned.
@@ -109,7 +109,7 @@ def submission(rows: Sequence[Row]) -> str:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return a CSV with a line an image, those that could not be judged with their error.
+    """Return a CSV with a line an image, those that could not be scored with their error.
 
     Args:
         rows: What `predict_folder` returned.

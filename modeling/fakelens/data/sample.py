@@ -1,9 +1,9 @@
 """The embedded sample: photographs that come with our dependencies, and content-aligned fakes made from them.
 
-For machines without a network, and for tests. The reals are 64-pixel crops of public-domain and CC0 photographs that
-scikit-learn and scikit-image ship; each fake is the same crop after a small convolutional autoencoder that is trained
-here for a few seconds, so that nothing but the generator's trace separates the classes. Splits share no photograph.
-A detector trained on it has learnt that one autoencoder: it is of no use on other images.
+For machines without a network, and for tests. The real images are 64-pixel crops of public-domain and CC0 photographs
+that scikit-learn and scikit-image ship; each fake is the same crop after a small convolutional autoencoder that is
+trained here for a few seconds, so that nothing but the generator's trace separates the classes. Splits share no
+photograph. A detector trained on it has learnt that one autoencoder: it is of no use on other images.
 """
 
 import io
@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 DESCRIPTION = (
     "embedded demonstration sample (crops of a few photographs and one small autoencoder's reconstructions of them); "
-    "of no use for judging other images"
+    "of no use for scoring other images"
 )
 GENERATOR = "sample-autoencoder"
 VERSION = 1  # part of the cache's name: raise it when anything below changes what is made
@@ -79,10 +79,10 @@ def crops(photograph: np.ndarray, at_most: int) -> np.ndarray:
     rows, columns = (n // SIDE for n in photograph.shape[:2])
     grid = photograph[: rows * SIDE, : columns * SIDE].reshape(rows, SIDE, columns, SIDE, 3).swapaxes(1, 2)
     tiles = grid.reshape(-1, SIDE, SIDE, 3)
-    tiles = tiles[tiles.std(axis=(1, 2, 3)) > 12]  # grey levels; a flat tile shows no generator's trace
+    tiles = tiles[tiles.std(axis=(1, 2, 3)) > 12]  # intensity levels; a flat tile shows no generator's trace
     chosen = tiles[np.linspace(0, len(tiles) - 1, min(at_most, len(tiles))).round().astype(int)]
-    # Photographs differ in sharpness, and a reconstruction is softer than its original: without soft reals, a detector
-    # learns to call blur fake.
+    # Photographs differ in sharpness, and a reconstruction is softer than its original: without soft real images, a
+    # detector learns to call blur fake.
     blurs = [SOFTNESS[number % len(SOFTNESS)] for number in range(len(chosen))]
     soft = [Image.fromarray(t).filter(ImageFilter.GaussianBlur(b)) for t, b in zip(chosen, blurs, strict=True)]
     return np.stack([np.asarray(tile) for tile in soft])

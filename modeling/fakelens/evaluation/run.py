@@ -54,7 +54,7 @@ class Options:
         attack_limit: Attack this many images of each split, half of them of each class; all if None.
         robustness: Also degrade the images, step by step.
         robustness_limit: Degrade this many images of each split, half of them of each class; all if None.
-        unknown_below: Where a model tells generators apart, the share of P(fake) that the likeliest must have to be
+        unknown_below: Where a model tells generators apart, the fraction of P(fake) that the likeliest must have to be
             named.
         audit: Also say what file facts alone would score.
         gallery: Show so many images of each kind that each model was surest of; 0 for none.

@@ -1,4 +1,4 @@
-"""A verdict as one picture to keep or to show: the image, its evidence, the score on a scale, and what it is worth."""
+"""A figure of a verdict: the image, its heat map, the score on a scale, and the sentence."""
 
 import textwrap
 import warnings
@@ -18,7 +18,7 @@ from fakelens.inference.detector import Detector
 from fakelens.inference.onnx_model import OnnxModel
 from fakelens.inference.verdict import Verdict
 
-SHOWN = 768  # pixels of the picture's longer side; the evidence is of the whole picture
+SHOWN = 768  # pixels of the image's longer side; the evidence is of the whole image
 FORMATS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".pdf", ".svg"})
 # Okabe and Ito's (2008), which the colour-blind tell apart; the word and the scale say the same without them.
 VERDICTS = {"real": ("#0072B2", "REAL"), "fake": ("#D55E00", "FAKE"), "uncertain": ("#6E6E6E", "UNCERTAIN")}
@@ -33,20 +33,20 @@ def verdict_figure(
     """Draw an image with its heat map, its verdict, the score on a scale with the uncertain band, and the warnings.
 
     Args:
-        detector: Who judged. One in ONNX has no heat map, and the figure says so.
-        image: The RGB picture that was judged.
+        detector: The detector. One in ONNX has no heat map, and the figure says so.
+        image: The RGB image that was scored.
         verdict: What the detector said of it.
-        name: What to call the picture.
+        name: What to call the image.
         max_fpr: As the detector was asked.
 
     Returns:
         The figure, to be saved with its `savefig`.
 
     Raises:
-        UserError: If the image was not judged, or its network has no spatial feature maps.
+        UserError: If the image was not scored, or its network has no spatial feature maps.
     """
     if verdict.verdict is None or verdict.score is None:
-        raise UserError(f"{name} was not judged ({verdict.error}), so there is nothing to draw.")
+        raise UserError(f"{name} was not scored ({verdict.error}), so there is nothing to draw.")
     heat = None if isinstance(detector.model, OnnxModel) else heat_map(detector, image)
     small = image.copy()
     small.thumbnail((SHOWN, SHOWN))
@@ -64,7 +64,7 @@ def verdict_figure(
     _scale(areas["score"], verdict.score, colour, detector.uncertain_band[0], detector.fake_threshold(max_fpr))
     areas["text"].axis("off")
     # Names and sentences may hold a $, which is not the beginning of a formula.
-    said = "\n".join([*lines, f"Judged by {detector.name}"])
+    said = "\n".join([*lines, f"Scored by {detector.name}"])
     areas["text"].text(0, 1, said, va="top", fontsize=9, transform=areas["text"].transAxes, parse_math=False)
     return figure
 
@@ -94,7 +94,7 @@ def _image(axes: Axes, image: Image.Image, title: str) -> None:
 
 
 def _heat(figure: Figure, axes: Axes, small: Image.Image, heat: np.ndarray | None) -> None:
-    """Draw the evidence over the picture, with the scale of its colours."""
+    """Draw the evidence over the image, with the scale of its colours."""
     if heat is None:
         axes.axis("off")
         axes.text(0.5, 0.5, "No heat map: the network\nis in ONNX, without gradients.", ha="center", va="center")
@@ -114,5 +114,5 @@ def _scale(axes: Axes, score: float, colour: str, low: float, high: float) -> No
     axes.axvline(high, color="black", linewidth=1.5)
     axes.plot([score], [1], marker="v", markersize=9, color=colour, clip_on=False)
     band = f"; hatched: uncertain, from {low:.2f} on" if high > low else ""
-    axes.set_xlabel(f"P(fake). The line at {high:.2f}: from here on called fake{band}", fontsize=8)
+    axes.set_xlabel(f"P(fake). The line at {high:.2f}: from here on predicted fake{band}", fontsize=8)
     axes.tick_params(labelsize=8)

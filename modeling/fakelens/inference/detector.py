@@ -26,14 +26,14 @@ from fakelens.provenance.read import Provenance, disagreement, read_provenance
 from fakelens.zoo.shipped import DEFAULT_MODEL, model_name
 
 BATCH_SIZE = 16
-# Pictures that a CPU takes through a network at a time. With more, activations outgrow its caches and what the C
-# library keeps for reuse, and every picture takes longer.
+# Images that a CPU takes through a network at a time. With more, activations outgrow its caches and what the C
+# library keeps for reuse, and every image takes longer.
 CPU_BATCH = 4
 
 
 @dataclass(frozen=True)
 class Seen:
-    """An image as it is judged, and what stands beside its score.
+    """An image as it is scored, and what stands beside its score.
 
     Attributes:
         image: What goes to the network.
@@ -76,7 +76,7 @@ class Detector:
                 f"Device {device!r} cannot be used here: {first}. Leave --device out or say cpu."
             ) from None
         self.processor = processor
-        # What judges; gradients, maps and what is saved are the model's own.
+        # What scores; gradients, maps and what is saved are the model's own.
         folds = self.device.type == "cpu" and not isinstance(model, OnnxModel)
         self._network = FoldedNetwork(self.model) if folds else self.model
         # On an accelerator one batch after the other; on a CPU each thread takes its own through the network.
@@ -93,7 +93,7 @@ class Detector:
         """Take up what calibration wrote into the model's config; a model that was never calibrated has none of it."""
         settings = self.model.config.to_dict()
         self.threshold = float(settings.get("decision_threshold", 0.5))
-        # The share of real images that may be called fake -> the score that keeps to it.
+        # The fraction of real images that may be predicted fake -> the score that keeps to it.
         self.fpr_thresholds = {float(p): float(t) for p, t in settings.get("fpr_thresholds", {}).items()}
         # Real below the first, fake from the second on, uncertain between them; empty where there is no band.
         low, high = settings.get("uncertain_band") or (self.threshold, self.threshold)
@@ -111,19 +111,19 @@ class Detector:
             raise self.model.refusal()
 
     def scores(self, images: list[Image.Image]) -> np.ndarray:
-        """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB pictures of any size."""
+        """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB images of any size."""
         return p_fake(self.probabilities(images))
 
     def probabilities(self, images: list[Image.Image]) -> np.ndarray:
-        """Return the probability of each of `classes`, of shape `(len(images), classes)`, for pictures of any size."""
+        """Return the probability of each of `classes`, of shape `(len(images), classes)`, for images of any size."""
         return self.predict(self.process(images))
 
     def process(self, images: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
-        """Return what the network takes for RGB pictures of any size, with a first dimension of `len(images)`.
+        """Return what the network takes for RGB images of any size, with a first dimension of `len(images)`.
 
         Most processors make `pixel_values`; an ensemble's makes one such tensor for each member.
         """
-        # One call a picture: processors stack only pictures of equal size.
+        # One call an image: processors stack only images of equal size.
         return _stack([self.processor(images=image, return_tensors="pt") for image in images])
 
     def predict(self, inputs: dict[str, torch.Tensor], step: int | None = None) -> np.ndarray:
@@ -133,7 +133,7 @@ class Detector:
 
         Args:
             inputs: What `process` made.
-            step: How many pictures go through the network at a time, at least 1; what is best here if None.
+            step: How many images go through the network at a time, at least 1; what is best here if None.
         """
         count = len(next(iter(inputs.values())))
         step = step or self.at_once(count)
@@ -148,11 +148,11 @@ class Detector:
         return probabilities[:, real_first]
 
     def score_pixels(self, pixel_values: torch.Tensor) -> np.ndarray:
-        """Return P(fake) in [0, 1] for processed pictures of shape `(batch_size, 3, height, width)`."""
+        """Return P(fake) in [0, 1] for processed images of shape `(batch_size, 3, height, width)`."""
         return p_fake(self.predict({"pixel_values": pixel_values}))
 
     def at_once(self, batch_size: int) -> int:
-        """Return how many of `batch_size` pictures best go through the network at a time."""
+        """Return how many of `batch_size` images best go through the network at a time."""
         return min(batch_size, CPU_BATCH) if self.device.type == "cpu" else batch_size
 
     @property
@@ -173,13 +173,14 @@ class Detector:
         max_fpr: float | None = None,
         batch_size: int = BATCH_SIZE,
     ) -> list[Verdict]:
-        """Judge images; one that cannot be read gets a verdict with its error, and the others are still judged.
+        """Score images; one that cannot be read gets a verdict with its error, and the others are still scored.
 
         Args:
-            images: Paths, bytes of files, or opened pictures.
-            max_fpr: Call at most this share of real images fake, in (0, 1), instead of the share that the model's
-                own uncertain band keeps to; the band then ends at the threshold for it. Needs a calibrated model.
-            batch_size: Pictures per forward pass.
+            images: Paths, bytes of files, or opened images.
+            max_fpr: Predict fake for at most this fraction of real images, in (0, 1), instead of the fraction that the
+                model's own uncertain band keeps to; the band then ends at the threshold for it. Needs a calibrated
+                model.
+            batch_size: Images per forward pass.
 
         Raises:
             UserError: If `max_fpr` is asked of a model that was not calibrated for it.
@@ -206,12 +207,12 @@ class Detector:
 
     @property
     def own_rate(self) -> float | None:
-        """The share of photographs that the model's own threshold for "fake" keeps to; None if it carries none."""
+        """The fraction of photographs that the model's own threshold for "fake" keeps to; None if it carries none."""
         upper = self.uncertain_band[1]
         return next((p for p in sorted(self.fpr_thresholds) if self.fake_threshold(p) == upper), None)
 
     def fake_threshold(self, max_fpr: float | None) -> float:
-        """Return the score from which an image is called fake, so that at most `max_fpr` of real images are.
+        """Return the score from which an image is predicted fake, so that at most `max_fpr` of real images are.
 
         Args:
             max_fpr: In (0, 1); None for the upper end of the model's own band.
@@ -303,10 +304,10 @@ def _see(item: bytes | str | Path | Image.Image) -> Seen | ImageError:
 
 
 def _channels_last(pixels: torch.Tensor) -> torch.Tensor:
-    """Return pictures, or crops of pictures, with their values in the order in which CPUs convolve faster."""
+    """Return images, or crops of images, with their values in the order in which CPUs convolve faster."""
     if pixels.ndim not in (4, 5):
         return pixels
-    # Crops are judged as one long batch: of that, the channels come last.
+    # Crops are scored as one long batch: of that, the channels come last.
     flat = pixels.flatten(0, -4).contiguous(memory_format=torch.channels_last)
     return flat.unflatten(0, pixels.shape[:-3])
 

@@ -1,13 +1,13 @@
 """Bootstrap intervals of a detector's metrics.
 
-Reals and fakes are resampled separately (stratified), so that every resample has the sample's own class counts: how
-many of each a test set has was chosen, not drawn, and accuracy, precision and calibration hang on that ratio. The
+Real images and fakes are resampled separately (stratified), so that every resample has the sample's own class counts:
+how many of each a test set has was chosen, not drawn, and accuracy, precision and calibration hang on that ratio. The
 intervals are percentile intervals (Efron & Tibshirani, 1993, chapter 13), but for ECE, see `interval`.
 
 `scipy.stats.bootstrap` draws the same ones, but calls a Python function for each metric, group and resample, which
 takes hundreds of times as long. Here a resample is how often each image was drawn; scores are sorted once, after which
 every metric is made of running sums of these counts, with ties as scikit-learn has them, for many resamples at a time.
-What generators share, the reals, is resampled once for all.
+What generators share, the real images, is resampled once for all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ REPLICATES = 1000
 FEWEST = 200  # of a large sample; they place an end to about a tenth of the interval's half-width
 DRAWS = 20_000_000  # beyond this many, seconds a view, resamples become fewer
 LEVEL = 0.95
-METHOD = "bootstrap of reals and fakes apart; percentiles, for ECE reflected at its value"
+METHOD = "bootstrap of real images and fakes apart; percentiles, for ECE reflected at its value"
 WEIGHTS_AT_ONCE = 2**20  # 8 MB an array; larger ones leave the cache and are slower
 
 Interval = list[float] | None  # low and high end
@@ -42,7 +42,7 @@ class Ranked:
 
     Attributes:
         scores: P(fake), highest first, of shape `(count,)`.
-        predicted_fake: How many of them are called fake.
+        predicted_fake: How many of them are predicted fake.
         residuals: Of shape `(count, ECE_BINS + 1)`: label minus score, in the column of the score's bin, and its
             square in the last one.
     """
@@ -54,11 +54,11 @@ class Ranked:
 
 @dataclass(frozen=True)
 class CrossRanks:
-    """Where the fakes of a group and the reals stand among each other.
+    """Where the fakes of a group and the real images stand among each other.
 
     Attributes:
-        real_from: How many reals score as high as each fake or higher, of shape `(fakes,)`.
-        real_above: How many reals score higher than each fake, of shape `(fakes,)`.
+        real_from: How many real images score as high as each fake or higher, of shape `(fakes,)`.
+        real_above: How many real images score higher than each fake, of shape `(fakes,)`.
         fakes_from: How many fakes score as high as each fake or higher, of shape `(fakes,)`.
         fakes_above: How many fakes score higher than each real, of shape `(real_scores,)`.
     """
@@ -87,7 +87,7 @@ class Tally:
 def bootstrap(
     real_scores: np.ndarray, fakes: Sequence[np.ndarray], threshold: float, replicates: int, rng: np.random.Generator
 ) -> list[Replicates]:
-    """Compute the metrics of groups of images in resamples; the groups share their reals and the draws of these.
+    """Compute the metrics of groups of images in resamples; the groups share their real images and the draws of these.
 
     Args:
         real_scores: P(fake) in [0, 1] of the real images, of shape `(real_scores,)`.
@@ -195,7 +195,7 @@ def rank(scores: np.ndarray, label: int, threshold: float) -> Ranked:
 
 
 def cross_rank(real: Ranked, fake: Ranked) -> CrossRanks:
-    """Find where fakes and reals stand among each other.
+    """Find where fakes and real images stand among each other.
 
     Args:
         real: The real images.
@@ -229,7 +229,7 @@ def weighted_metrics(real: Ranked, fake: Ranked, ranks: CrossRanks, real_scores:
         real: The real images.
         fake: A group of fakes.
         ranks: What `cross_rank` found of the two.
-        real_scores: The resamples of the reals, as many drawn in each as there are.
+        real_scores: The resamples of the real images, as many drawn in each as there are.
         fakes: The resamples of the fakes, likewise.
 
     Returns:
@@ -243,7 +243,7 @@ def weighted_metrics(real: Ranked, fake: Ranked, ranks: CrossRanks, real_scores:
         **(_ranking_metrics(ranks, real_scores, fakes) if real_count and fake_count else dict.fromkeys(RANKING)),
     }
     residuals = (real_scores.residuals + fakes.residuals) / (real_count + fake_count)
-    # A bin's images x |share of fakes - mean score| is |sum of label - score|.
+    # A bin's images x |fraction of fakes - mean score| is |sum of label - score|.
     found["ece"], found["brier"] = np.abs(residuals[:, :-1]).sum(axis=1), residuals[:, -1]
     for name in found:
         counts = {real_count} if name in OF_REAL else {fake_count} if name in OF_FAKES else {real_count, fake_count}
@@ -307,6 +307,6 @@ def calibration_bins(scores: np.ndarray) -> np.ndarray:
 
 
 def _most(cap: float, count: int) -> int:
-    """Return how many of `count` are at most a share of `cap`."""
+    """Return how many of `count` are at most a fraction of `cap`."""
     most = int(cap * count) + 1
     return most if most / count <= cap else most - 1

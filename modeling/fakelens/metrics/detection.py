@@ -71,10 +71,10 @@ def detection_metrics(scores: np.ndarray, labels: np.ndarray, threshold: float =
         threshold: P(fake) from which the verdict is "fake", in [0, 1].
 
     Returns:
-        `accuracy`, `precision`, `recall`, `f1`, `specificity` (reals passed), `precision_real` and `f1_real` (as if
-        real were the positive class; its recall is the specificity), `auroc`, `average_precision`,
-        `tpr_at_5_fpr`, `tpr_at_1_fpr` (largest share of fakes found while at most 5 % or 1 % of reals are called
-        fake), `ece` (15 equal bins on P(fake)), `brier`; the counts `true_negatives`, `false_positives`,
+        `accuracy`, `precision`, `recall`, `f1`, `specificity` (real images passed), `precision_real` and `f1_real` (as
+        if real were the positive class; its recall is the specificity), `auroc`, `average_precision`,
+        `tpr_at_5_fpr`, `tpr_at_1_fpr` (largest fraction of fakes found while at most 5 % or 1 % of real images are
+        called fake), `ece` (15 equal bins on P(fake)), `brier`; the counts `true_negatives`, `false_positives`,
         `false_negatives`, `true_positives`, `misclassified`, `count`, `real`, `fake`. What needs a class that is
         absent is None; precision and F1 are 0 where the class is there but none was called by its name.
 
@@ -127,7 +127,8 @@ def detection_intervals(
 
     Returns:
         Low and high end by name, of all that `detection_metrics` returns but `count`, `real` and `fake`. None is what
-        is undefined or rests on a class of a single image. Where all images of a class are judged right, so are all
+        is undefined or rests on a class of a single image. Where all images of a class are classified right, so are
+        all
         resamples: an interval without width says that the sample holds no error, not that there are none.
 
     Raises:
@@ -173,7 +174,7 @@ def check_scores(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
 
 
 def tpr_at_fpr(scores: np.ndarray, labels: np.ndarray, cap: float) -> float:
-    """Return the largest share of fakes found by a threshold at which at most `cap` of the reals are called fake.
+    """Return the highest recall at a threshold whose false-positive rate is at most `cap`.
 
     Args:
         scores: P(fake), of shape `(count,)`.
@@ -185,7 +186,7 @@ def tpr_at_fpr(scores: np.ndarray, labels: np.ndarray, cap: float) -> float:
 
 
 def expected_calibration_error(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean distance between P(fake) and the share of fakes, over 15 equal bins, weighted by images.
+    """Return the mean distance between P(fake) and the fraction of fakes, over 15 equal bins, weighted by images.
 
     Args:
         scores: P(fake) in [0, 1], of shape `(count,)`.
@@ -203,7 +204,7 @@ def reliability(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.
         labels: 0 real, 1 fake, of shape `(count,)`.
 
     Returns:
-        Mean score, share of fakes and number of images of each bin that holds any.
+        Mean score, fraction of fakes and number of images of each bin that holds any.
     """
     bins = calibration_bins(scores)
     count = np.bincount(bins, minlength=ECE_BINS)
@@ -222,7 +223,7 @@ def compute_metrics(eval_prediction: EvalPrediction) -> dict[str, float]:
 
     Returns:
         `accuracy`, `precision`, `recall`, `f1`, `auroc`, without those that one class alone leaves undefined; with
-        more than two classes also `generator_accuracy`, the share of images given their very own class.
+        more than two classes also `generator_accuracy`, the fraction of images given their very own class.
 
     Raises:
         UserError: If there are no images, or logits that are not numbers.

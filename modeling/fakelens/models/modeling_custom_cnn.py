@@ -60,7 +60,7 @@ class CustomCNNBlock(nn.Module):
         self.convolution = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
         self.normalization = nn.BatchNorm2d(out_channels)
         self.activation = nn.ReLU()
-        # ceil_mode keeps at least one pixel, so that inputs smaller than 16 pixels are still judged.
+        # ceil_mode keeps at least one pixel, so that inputs smaller than 16 pixels are still scored.
         self.pooling = nn.MaxPool2d(kernel_size=2, ceil_mode=True)
 
     def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:

@@ -4,8 +4,8 @@ FGSM: Goodfellow et al., "Explaining and Harnessing Adversarial Examples", ICLR 
 PGD: Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018,
 https://arxiv.org/abs/1706.06083. The mixes are those of reference systems S2 (samples) and S4 (batches).
 
-An attack moves the pixels of the picture, in [0, 1]; the processor's normalisation happens inside it, so that eps
-means the same for every model: 8/255 is eight grey levels.
+An attack moves the pixels of the image, in [0, 1]; the processor's normalisation happens inside it, so that eps
+means the same for every model: 8/255 is eight intensity levels.
 """
 
 from collections.abc import Iterator, Mapping
@@ -90,7 +90,7 @@ def fgsm(
 ) -> torch.Tensor:
     """Attack with one step of `eps` along the sign of the loss's gradient (Goodfellow et al. 2015).
 
-    The model is judged in eval mode and left as it was: modes, batch statistics and gradients.
+    The model is scored in eval mode and left as it was: modes, batch statistics and gradients.
 
     Args:
         model: Called as `model(pixel_values=...)`, returns `.logits` of shape `(batch_size, classes)`.
@@ -124,7 +124,7 @@ def pgd(
 ) -> torch.Tensor:
     """Attack with small signed steps, each brought back within `eps` of the image (Madry et al. 2018).
 
-    The model is judged in eval mode and left as it was: modes, batch statistics and gradients.
+    The model is scored in eval mode and left as it was: modes, batch statistics and gradients.
 
     Args:
         model: Called as `model(pixel_values=...)`, returns `.logits` of shape `(batch_size, classes)`.
@@ -160,7 +160,7 @@ def pgd(
 class AdversarialMix:
     """How much of a phase's training data is attacked, and how; `adversarial:` in a recipe's phase.
 
-    S4 attacks a share of the batches, each whole; S2 a share of the samples, drawn anew in every epoch.
+    S4 attacks a fraction of the batches, each whole; S2 a fraction of the samples, drawn anew in every epoch.
 
     Args:
         fraction: Share that is attacked, in [0, 1].

@@ -1,7 +1,7 @@
 """CutMix: training images with a rectangle of another one, and labels that say how much of each they show.
 
 Yun et al. 2019, https://arxiv.org/abs/1905.04899, per image: each draws its own partner and its own rectangle. A
-detector that scores places learns from it where a picture is fake, and what a picture shows tells it less.
+detector that scores patches learns from it where an image is fake, and what an image shows tells it less.
 """
 
 from collections.abc import Sequence
@@ -54,18 +54,18 @@ class CutMix:
 
 
 def soft_loss(logits: torch.Tensor, targets: torch.Tensor, label_smoothing: float = 0.0) -> torch.Tensor:
-    """Return the mean cross-entropy against shares of classes.
+    """Return the mean cross-entropy against fractions of classes.
 
     Args:
         logits: Of shape `(batch_size, classes)`.
         targets: As `CutMix.apply` returns them.
-        label_smoothing: Share of each target that goes to all classes alike, in [0, 1).
+        label_smoothing: Fraction of each target that goes to all classes alike, in [0, 1).
     """
     return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
 
 
 def rectangle(height: int, width: int, draws: Sequence[float]) -> tuple[slice, slice, float]:
-    """Return the rows and the columns of a rectangle within an image, and its share of it.
+    """Return the rows and the columns of a rectangle within an image, and its fraction of it.
 
     Args:
         height: The image's, in pixels, at least 2.

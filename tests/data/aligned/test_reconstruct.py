@@ -236,7 +236,7 @@ def test_without_diffusers_the_message_has_the_command(tmp_path, monkeypatch):
         open_autoencoder([str(tmp_path)])
 
 
-def test_a_split_without_reals(real_scores, tmp_path):
+def test_a_split_without_real_images(real_scores, tmp_path):
     source = open_source(real_scores, "train")
     fakes = replace(source, stream=source.stream.filter(lambda label: label == 1, input_columns=["label"]))
     with pytest.raises(UserError, match="no real images"):

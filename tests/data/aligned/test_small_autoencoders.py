@@ -1,4 +1,4 @@
-"""Small autoencoders: every kind draws pictures, learns in a few steps, and is the same each time."""
+"""Small autoencoders: every kind draws images, learns in a few steps, and is the same each time."""
 
 import json
 from dataclasses import replace
@@ -58,7 +58,7 @@ def test_every_kind_keeps_the_size_and_differs_from_the_others():
         assert all(weights.grad.abs().sum() > 0 for weights in network.parameters())
 
 
-def test_quantised_latents_are_few_and_noise_is_of_the_picture():
+def test_quantised_latents_are_few_and_noise_is_of_the_image():
     quantised = SmallNetwork(KINDS["small-1-transposed3-quantised"])
     latents = []
     quantised.decoder.register_forward_pre_hook(lambda _, inputs: latents.append(inputs[0]))

@@ -62,7 +62,8 @@ def test_facts_of_a_jpeg_and_of_a_png():
 def test_a_leak_of_one_generator_is_found_named_and_gone_once_normalised(tmp_path):
     rows = []
     for number in range(240):
-        # Reals and one generator's fakes: quality 80 or 90; the other generator's: 85, which is neither high nor low.
+        # Real images and one generator's fakes: quality 80 or 90; the other generator's: 85, which is neither high nor
+        # low.
         fake, leaky = number % 2, number % 4 == 1
         quality = 85 if leaky else (80, 90)[number // 4 % 2]
         model = ("leaky" if leaky else "clean") if fake else None
@@ -109,8 +110,8 @@ def test_twins_stay_in_one_fold():
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        (["real"] * 30, "only reals .30 read.*both"),
-        (["real"] * 30 + ["fake"] * 5, "30 reals and 5 fakes.*20 of each"),
+        (["real"] * 30, "only real images .30 read.*both"),
+        (["real"] * 30 + ["fake"] * 5, "30 real images and 5 fakes.*20 of each"),
     ],
 )
 def test_too_little_to_compare(tmp_path, labels, words):

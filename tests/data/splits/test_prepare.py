@@ -1,4 +1,4 @@
-"""Splits that share no picture: a pile cut, splits cleaned, the data otherwise as it was."""
+"""Splits that share no image: an unsplit folder cut, splits cleaned, the data otherwise as it was."""
 
 import io
 import json
@@ -21,7 +21,7 @@ from tests.conftest import SCRIPTS
 
 
 def png(seed, quality=None):
-    """A random picture as bytes: a PNG, or a JPEG of a quality, near to it."""
+    """A random image as bytes: a PNG, or a JPEG of a quality, near to it."""
     file = io.BytesIO()
     make_image(64, 64, seed).save(file, **({"format": "JPEG", "quality": quality} if quality else {"format": "PNG"}))
     return file.getvalue()
@@ -43,7 +43,7 @@ def files(folder):
 
 @pytest.fixture
 def unsplit(tmp_path):
-    """40 real and 40 fake pictures; 4 near copies of one, a name that two folders have, a damaged file."""
+    """40 real and 40 fake images; 4 near copies of one, a name that two folders have, a damaged file."""
     raw = tmp_path / "data" / "raw"
     for number in range(36):
         put(raw / "real" / f"{number}.png", png(number))
@@ -56,7 +56,7 @@ def unsplit(tmp_path):
     return raw
 
 
-def test_a_pile_is_cut_at_the_shares_with_groups_whole(unsplit):
+def test_a_unsplit_folder_is_cut_at_the_shares_with_groups_whole(unsplit):
     output = unsplit.parent / "processed"
     done = run("--data", unsplit, "--output", output)
     assert done.returncode == 0, done.stderr

@@ -79,7 +79,7 @@ def test_ranges_are_drawn_by_the_seed(photograph, settings):
 
 
 def test_both_classes_get_the_same(photograph):
-    """The same picture, once from a real's file and once from a fake's: nothing but pixels and seed counts."""
+    """The same image, once from a real's file and once from a fake's: nothing but pixels and seed counts."""
     real, fake = photograph.copy(), photograph.copy()
     real.format, fake.format = "JPEG", "PNG"
     real.info["label"], fake.info["parameters"] = "real", "a photo of coffee, steps: 30"
@@ -139,7 +139,7 @@ def test_stronger_is_further_from_the_original(photograph, name, key, mild_to_st
 
 class TestCodecs:
     @pytest.mark.parametrize(("name", "format"), [("jpeg", "JPEG"), ("webp", "WEBP"), ("avif", "AVIF")])
-    def test_the_picture_has_been_through_the_format(self, photograph, name, format):
+    def test_the_image_has_been_through_the_format(self, photograph, name, format):
         assert degrade(photograph, [{"name": name}], 0).format == format
 
     def test_views_and_degradations_compress_alike(self, photograph):
@@ -161,7 +161,7 @@ class TestCodecs:
         fixed = [degrade(photograph, [{"name": "jpeg", "quality": q}], 0).tobytes() for q in (50, 51, 52)]
         assert {image.tobytes() for image in drawn} == set(fixed)
 
-    def test_a_picture_longer_than_the_format_becomes_as_long_as_it_can(self):
+    def test_a_image_longer_than_the_format_becomes_as_long_as_it_can(self):
         assert degrade(Image.new("RGB", (17000, 16)), [{"name": "webp"}], 0).size == (16383, 15)
 
     @pytest.mark.parametrize(("name", "format"), [("avif", "AVIF"), ("webp", "WEBP")])
@@ -177,7 +177,7 @@ class TestSizes:
         assert degrade(photograph, [{"name": "resize", "scale": scale, "back": False}], 0).size == size
         assert degrade(photograph, [{"name": "resize", "scale": scale}], 0).size == photograph.size
 
-    def test_a_crop_is_a_part_of_the_picture_anywhere(self, photograph):
+    def test_a_crop_is_a_part_of_the_image_anywhere(self, photograph):
         corners = set()
         pixels = np.asarray(photograph)
         for seed in range(30):
@@ -201,7 +201,7 @@ class TestSizes:
         step = {"name": "social_media", "long_side": 100, "sharpen": 0, "quality": 70, "posts": 1}
         assert degrade(photograph, [step], 1).tobytes() == recompress(photograph, 100, 70).tobytes()
 
-    def test_a_screenshot_is_the_picture_between_two_bars(self, photograph):
+    def test_a_screenshot_is_the_image_between_two_bars(self, photograph):
         step = {"name": "screenshot", "scale": 1, "bar": 0.1, "quality": None}
         for seed in range(4):
             after = degrade(photograph, [step], seed)
@@ -307,7 +307,7 @@ def test_in_turn_gives_each_part_the_seed_and_what_the_last_left(photograph):
     assert InTurn((blur, noise))(photograph, 5).tobytes() == noise(blur(photograph, 5), 5).tobytes()
 
 
-def test_threads_that_share_a_picture_do_not_disturb_each_other(photograph):
+def test_threads_that_share_a_image_do_not_disturb_each_other(photograph):
     chain = Degradations.from_list([step | {"p": 0.5} for step in RANGES])
     expected = [chain(photograph.copy(), seed).tobytes() for seed in range(8)]
     with ThreadPoolExecutor(8) as threads:

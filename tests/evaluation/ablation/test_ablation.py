@@ -92,7 +92,7 @@ def test_a_finished_value_is_not_trained_again_and_a_new_one_joins_it(recipe, tm
     both = ablate(Ablation(recipe, "learning_rate", ["1e-3", "1e-2"]), output, said.append)
     assert both["results"][0] == first["results"][0] and report_of_first.stat().st_mtime_ns == scored
     assert before.items() < weights(output).items()
-    # Judged in another way, the models stay and the results do not.
+    # Scored in another way, the models stay and the results do not.
     ablation = Ablation(recipe, "learning_rate", ["1e-3", "1e-2"], split="validation")
     other = ablate(ablation, output, said.append)
     assert before.items() < weights(output).items() and report_of_first.stat().st_mtime_ns > scored
@@ -113,7 +113,7 @@ def test_a_value_that_fails_is_recorded_and_the_others_run(script, recipe, tmp_p
     assert call(script, recipe, "--key", KEY, "--values", 2, 0, "--output", tmp_path / "fractions") == 1
     results = json.loads((tmp_path / "fractions" / "ablation.json").read_text())["results"]
     assert [one["status"] for one in results] == ["failed", "done"]
-    assert "share is 2" in results[0]["error"]
+    assert "fraction is 2" in results[0]["error"]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_value_that_fails_is_recorded_and_the_others_run(script, recipe, tmp_p
         (["--key", "phases.0.adversarial.fraction", "--values", 0, 1], "eps is missing"),
         (["--key", "phases.5.adversarial.fraction", "--values", 0, 1], "leads nowhere"),
         (["--key", "learning_rat", "--values", 0.1], "Did you mean learning_rate"),
-        (["--key", KEY, "--values", 2, 3], "share is 2"),
+        (["--key", KEY, "--values", 2, 3], "fraction is 2"),
         (["--key", "seed", "--values", 1, "--split", "wild"], "no parquet file for split 'wild'"),
         (["--key", "seed", "--values", 1, "--attack", "fgsm", "--eps", 7], r"lies in \[0, 1\]"),
         (["--key", "seed", "--values", 1, "--eps", 0.1], "belong to --attack"),

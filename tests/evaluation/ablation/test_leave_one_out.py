@@ -1,4 +1,4 @@
-"""`scripts/leave_one_out.py`: a recipe trained without each generator, judged on the one it never saw."""
+"""`scripts/leave_one_out.py`: a recipe trained without each generator, evaluated on the one it never saw."""
 
 import json
 from pathlib import Path

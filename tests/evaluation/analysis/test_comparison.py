@@ -98,7 +98,7 @@ def test_what_cannot_be_told():
 
 
 def test_mcnemar_by_hand():
-    """Ten images that only one model judges right, nine of them the first: 2 * (1 + 10) / 2 ** 10."""
+    """Ten images that only one model classifies right, nine of them the first: 2 * (1 + 10) / 2 ** 10."""
     labels = np.ones(30, dtype=int)
     predicted_a, predicted_b = np.arange(30) < 19, (np.arange(30) < 10) | (np.arange(30) == 29)
     assert mcnemar(predicted_a, predicted_b, labels) == pytest.approx(
@@ -169,7 +169,7 @@ def test_a_verdict_at_the_threshold_is_the_reports():
 def test_other_images_are_refused():
     a = predictions("a", raw=GOOD)
     b = replace(a, model="b", ids=a.ids[::-1])
-    with pytest.raises(UserError, match="a and b were not judged on the same images of split 'test'"):
+    with pytest.raises(UserError, match="a and b were not evaluated on the same images of split 'test'"):
         compare({"a": [a], "b": [b]}, {"a": 0.5, "b": 0.5})
 
 

@@ -18,7 +18,7 @@ SOURCES = np.array(["one", "two", "", "one", "one", "two", "", "three"])
 SCORES = np.array([0.1, 0.6, 0.3, 0.2, 0.9, 0.8, 0.25, 0.15])
 
 
-def test_a_generator_is_judged_against_all_reals():
+def test_a_generator_is_scored_against_all_real_images():
     found = summarise_view(SCORES, LABELS, generators, SOURCES, 0.5)
     for name in ("alpha", "beta"):
         chosen = (LABELS == 0) | (generators == name)
@@ -31,7 +31,7 @@ def test_a_generator_is_judged_against_all_reals():
     assert found["worst_generator"].items() >= {"name": "beta", "auroc": aurocs["beta"]}.items()
 
 
-def test_a_source_is_judged_by_its_own_rows():
+def test_a_source_is_scored_by_its_own_rows():
     found = summarise_view(SCORES, LABELS, generators, SOURCES, 0.5)["per_source"]
     assert {name: (n["real"], n["fake"]) for name, n in found.items()} == {
         "one": (2, 1),
@@ -47,7 +47,7 @@ def test_no_sources_named():
     assert summarise_view(SCORES, LABELS, generators, np.full(8, ""), 0.5)["per_source"] == {}
 
 
-def test_reals_alone():
+def test_real_images_alone():
     real = LABELS == 0
     found = summarise_view(SCORES[real], LABELS[real], generators[real], SOURCES[real], 0.5)
     assert (found["per_generator"], found["macro_auroc_over_generators"], found["worst_generator"]) == ({}, None, None)

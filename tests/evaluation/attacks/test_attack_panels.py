@@ -1,4 +1,4 @@
-"""Panels of attacked pictures: the same samples for all, true to the attack, every number beside its picture."""
+"""Panels of attacked images: the same samples for all, true to the attack, every number beside its image."""
 
 import json
 
@@ -15,7 +15,7 @@ from fakelens.inference.detector import load_detector
 
 @pytest.mark.parametrize("method", ["fgsm", "pgd"])
 @pytest.mark.parametrize("model", ["learned", "learned_crops", "attributor"])
-def test_pictures_and_numbers_are_those_of_the_attack(tiny_data, model, method, request):
+def test_images_and_numbers_are_those_of_the_attack(tiny_data, model, method, request):
     detector, source = (
         load_detector(request.getfixturevalue(model), device="cpu"),
         open_source(str(tiny_data), "test"),
@@ -41,7 +41,7 @@ def test_pictures_and_numbers_are_those_of_the_attack(tiny_data, model, method, 
     assert again.samples == panel.samples and (again.images == panel.images).all()
 
 
-def test_a_picture_of_its_own_for_every_model_and_method(tmp_path, tiny_data, learned, learned_crops):
+def test_a_image_of_its_own_for_every_model_and_method(tmp_path, tiny_data, learned, learned_crops):
     source = open_source(str(tiny_data), "test")
     panels = {}
     for folder in (learned, learned_crops):
@@ -57,13 +57,13 @@ def test_a_picture_of_its_own_for_every_model_and_method(tmp_path, tiny_data, le
 
 
 def test_another_image_stands_in_for_one_that_cannot_be_decoded(parquet, tiny_model):
-    """Of eight reals at the start, the fourth is damaged."""
+    """Of eight real images at the start, the fourth is damaged."""
     source = open_source(str(parquet), "test")
     panel = attack_panel(load_detector(tiny_model, device="cpu"), source, (0.05,), samples=8)
     real_scores = [row["id"] for row in source.stream if row["label"] == 0]
     assert [sample["id"] for sample in panel.samples[:4]] == [*real_scores[:3], real_scores[4]]
     assert [sample["generator"] for sample in panel.samples[4:]] == ["alpha"] * 4
-    # The clean picture need not be among the strengths for a change to be seen.
+    # The clean image need not be among the strengths for a change to be seen.
     for sample in panel.samples:
         assert sample["attacked"][0]["changed"] == (sample["attacked"][0]["verdict"] != sample["clean"]["verdict"])
 

@@ -19,12 +19,12 @@ from fakelens.zoo.ensembles import build_ensemble
 COUNTS = ("true_negatives", "false_positives", "false_negatives", "true_positives", "count", "misclassified")
 
 
-def test_the_choice_is_a_share_of_each_class_and_not_of_an_order():
+def test_the_choice_is_a_fraction_of_each_class_and_not_of_an_order():
     rows = [(f"image-{number}", int(number >= 100)) for number in range(150)]
     chosen = choose(rows, 0.3)
     assert [sum(name in chosen for name, label in rows if label == c) for c in (0, 1)] == [30, 15]
     assert choose(reversed(rows), 0.3) == chosen
-    assert choose(rows, 0.1) < chosen  # a larger share adds to a smaller one
+    assert choose(rows, 0.1) < chosen  # a larger fraction adds to a smaller one
     assert chosen != {name for name, label in rows if int(name[6:]) % 100 < 30 - 15 * label}
     assert len(choose(rows[:2], 0.3)) == 1 and choose([], 0.3) == frozenset()
 
@@ -52,7 +52,7 @@ def test_clean_attacked_and_both(tiny_data, model, request, tmp_path):
 
 
 def test_rows_that_cannot_be_decoded_and_one_class(parquet, tiny_model, tmp_path):
-    """A damaged real; the first six rows are all reals."""
+    """A damaged real; the first six rows are all real images."""
     detector, source = load_detector(tiny_model, device="cpu"), open_source(str(parquet), "test")
     full = scenarios(detector, source, fraction=1)
     assert (full["scenarios"]["fgsm"]["count"], sum(full["skipped"].values())) == (16, 1)

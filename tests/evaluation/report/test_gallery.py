@@ -1,4 +1,4 @@
-"""The images that a detector was surest of: the right ones, with their pictures and numbers."""
+"""The images that a detector was surest of: the right ones, with their images and numbers."""
 
 import json
 from html.parser import HTMLParser

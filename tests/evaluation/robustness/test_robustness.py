@@ -34,7 +34,7 @@ class Roughness:
 
 
 class Witness(Roughness):
-    """Remembers every picture that it was shown."""
+    """Remembers every image that it was shown."""
 
     def __init__(self):
         self.seen = Counter()
@@ -55,13 +55,13 @@ def checkers(level, side=24):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Four flat reals and a damaged one; two fakes of checkers, and a flat one that passes for real."""
+    """Four flat real images and a damaged one; two fakes of checkers, and a flat one that passes for real."""
     images = [("real", flat(60 + 30 * number)) for number in range(4)]
     images += [("fake", checkers(40)), ("fake", checkers(100)), ("fake", flat(200))]
     for number, (label, image) in enumerate(images):
         (tmp_path / "data" / label).mkdir(parents=True, exist_ok=True)
         image.save(tmp_path / "data" / label / f"{number}.png")
-    (tmp_path / "data" / "real" / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "data" / "real" / "broken.png").write_bytes(b"no image")
     return tmp_path / "data"
 
 
@@ -146,7 +146,7 @@ def test_every_protocol_with_one_network_several_and_generators(
 
 
 @pytest.mark.parametrize("label", ["real", "fake"])
-def test_one_class_of_the_smallest_pictures(tmp_path, tiny_model, label):
+def test_one_class_of_the_smallest_images(tmp_path, tiny_model, label):
     (tmp_path / label).mkdir()
     for number, side in enumerate((8, 9, 32)):
         checkers(20 * number, side).resize((side, 40 - side)).save(tmp_path / label / f"{number}.png")
@@ -177,5 +177,5 @@ def test_what_cannot_be_done_is_said(folder, tmp_path):
             robustness_table(Roughness(), source, 0.5, **arguments)
     (tmp_path / "none" / "real").mkdir(parents=True)
     (tmp_path / "none" / "real" / "a.png").write_bytes(b"")
-    with pytest.raises(UserError, match="could be judged: 1 empty file"):
+    with pytest.raises(UserError, match="could be scored: 1 empty file"):
         robustness_table(Roughness(), open_source(str(tmp_path / "none"), "test"), 0.5)

@@ -75,7 +75,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tiny_model, class_folders, tmp_pa
     same(again, resumed)
 
 
-def test_another_model_setting_or_picture_is_scored_anew(tiny_model, tmp_path, decoded):
+def test_another_model_setting_or_image_is_scored_anew(tiny_model, tmp_path, decoded):
     data = write_tiny_data(tmp_path / "data", {"test": 10}, shards=1)
     source, partial = open_source(str(data), "test"), tmp_path / "partial"
     detector = load_detector(tiny_model, device="cpu")
@@ -91,7 +91,7 @@ def test_another_model_setting_or_picture_is_scored_anew(tiny_model, tmp_path, d
     with torch.no_grad():
         detector.model.classifier.bias.add_(1)
     assert (predict(detector, source, partial=partial).scores["raw"] > before.scores["raw"]).all()
-    # The same file with other pictures from its sixth row on: the part that holds it and those after it are done anew.
+    # The same file with other images from its sixth row on: the part that holds it and those after it are done anew.
     decoded.clear()
     other = write_tiny_data(tmp_path / "other", {"test": 10, "tests": 10}, shards=1)
     rows = [list(open_source(str(other), split).stream) for split in ("test", "tests")]

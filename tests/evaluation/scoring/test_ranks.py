@@ -71,7 +71,7 @@ def test_two_processes_find_what_one_does(launcher, tiny_model, uneven, tmp_path
             assert found["labels"].tolist() == alone.labels.tolist()
             assert found["generators"].tolist() == alone.generators.tolist()
             for view in ("raw", "hard"):
-                if name == "by_files":  # other pictures are in a batch with it
+                if name == "by_files":  # other images are in a batch with it
                     np.testing.assert_allclose(found[f"score_{view}"], alone.scores[view], rtol=0, atol=1e-6)
                 else:
                     assert np.array_equal(found[f"score_{view}"], alone.scores[view])

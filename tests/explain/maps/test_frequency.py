@@ -52,7 +52,7 @@ def test_the_residual_is_grey_where_nothing_is_and_the_scale_is_fixed():
     assert (residual == 128).all()
 
 
-def test_any_size_is_drawn_and_large_pictures_are_bounded():
+def test_any_size_is_drawn_and_large_images_are_bounded():
     for size in [(8, 8), (9, 300), (1500, 20)]:
         image = Image.new("RGB", size, "teal")
         seen = min(size[0], 1024), min(size[1], 1024)

@@ -44,7 +44,7 @@ def test_the_map_shows_where_the_evidence_is_and_what_it_says(processor):
 
 
 def test_the_scale_is_absolute():
-    """A picture with little evidence has a pale map, however the places compare with each other."""
+    """An image with little evidence has a pale map, however the patches compare with each other."""
     pale = Image.blend(half_red_half_blue(), Image.new("RGB", (80, 48), "black"), 0.9)
     heat = heat_map(red_detector(do_resize=False, do_native_crop=True), pale)
     assert 0.5 < heat[:, :35].mean() < 0.65 and 0.35 < heat[:, 45:].mean() < 0.5
@@ -52,12 +52,12 @@ def test_the_scale_is_absolute():
 
 @pytest.mark.parametrize("name", names())
 def test_every_network_of_the_zoo_has_a_map_whose_mean_is_its_answer(name):
-    """Whole, for small pictures; also where a normalisation follows the pooling, as in ConvNeXt."""
+    """Whole, for small images; also where a normalisation follows the pooling, as in ConvNeXt."""
     torch.manual_seed(0)
     detector = Detector(awake(build_detector(name)), build_processor(name, 64), name, "cpu")
     image = make_image(60, 50)
     inputs = detector.process([image])
-    # So that neither the answer nor a place's share of it is lost in the sigmoid.
+    # So that neither the answer nor a patch's fraction of it is lost in the sigmoid.
     linear = [module for module in detector.model.modules() if isinstance(module, nn.Linear)]
     last = linear[-1] if linear else detector.model.classifier
     with torch.no_grad():
@@ -73,7 +73,7 @@ def test_every_network_of_the_zoo_has_a_map_whose_mean_is_its_answer(name):
 
 
 def patterned(number, half, side=64):
-    """A smooth picture; `half` says which half has a pattern, left (0), right (1) or neither (None)."""
+    """A smooth image; `half` says which half has a pattern, left (0), right (1) or neither (None)."""
     pixels = np.asarray(make_image(side, side, number)).astype(int) // 2 + 60
     rows, columns = np.indices((side, side))
     if half is not None:
@@ -102,12 +102,12 @@ def trained(name, options, steps, rate):
         loss.backward()
         optimizer.step()
         schedule.step()
-    # Twice the side: more places in the map.
+    # Twice the side: more patches in the map.
     return Detector(model, build_processor(name, 128), name, "cpu")
 
 
 def contrast(detector):
-    """How much more evidence there is where the pattern is than beside it, in the mean over pictures."""
+    """How much more evidence there is where the pattern is than beside it, in the mean over images."""
     found = []
     for number in range(6):
         left, right = np.split(heat_map(detector, patterned(1000 + number, number % 2, 128)), 2, axis=1)
@@ -157,7 +157,7 @@ def test_other_weights_give_another_map(name):
 
 
 class OwnScores(CustomCNNForImageClassification):
-    """Its places are 8 pixels wide; red speaks for fake, as far as it exceeds blue."""
+    """Its patches are 8 pixels wide; red speaks for fake, as far as it exceeds blue."""
 
     def patch_logits(self, pixel_values):
         red, _, blue = pixel_values.unbind(dim=1)
@@ -167,7 +167,7 @@ class OwnScores(CustomCNNForImageClassification):
 @pytest.mark.parametrize(
     "processor", [{"size": {"height": 32, "width": 32}}, {"do_resize": False, "do_native_crop": True}]
 )
-def test_a_networks_own_scores_of_places_are_its_map(processor):
+def test_a_networks_own_scores_of_patches_are_its_map(processor):
     other = red_detector(**processor)
     model = OwnScores(CustomCNNConfig(hidden_sizes=[2], classifier_size=2, logit_temperature=2.0)).eval()
     assert isinstance(model, PatchScores) and not isinstance(other.model, PatchScores)
@@ -187,7 +187,7 @@ def test_an_ensembles_map_is_its_members_mean():
     assert np.allclose(heat_map(Detector(model, processor, "both", "cpu"), image), expected, atol=1e-5)
 
 
-def test_large_pictures_are_mapped_in_a_central_window():
+def test_large_images_are_mapped_in_a_central_window():
     heat = heat_map(red_detector(do_resize=False, do_native_crop=True), Image.new("RGB", (1400, 64), "red"))
     assert (heat[:, :180] == 0.5).all() and heat[:, 600:800].min() > 0.9
 

@@ -41,7 +41,7 @@ def half_and_half():
     return image
 
 
-def test_the_map_is_grad_cams_for_a_network_that_averages_over_places():
+def test_the_map_is_grad_cams_for_a_network_that_averages_over_patches():
     detector, image, fractions = contrast_detector(), half_and_half(), []
     heat = occlusion_map(detector, image, grid=6, progress=fractions.append)
     assert heat.shape == (96, 96) and heat.dtype == np.float32
@@ -59,7 +59,7 @@ def test_the_scale_is_absolute_and_colours_without_detail_are_no_evidence():
     assert np.allclose(occlusion_map(contrast_detector(), plain, grid=4), 0.5, atol=1e-3)
 
 
-def test_only_the_crop_that_is_judged_has_evidence():
+def test_only_the_crop_that_is_scored_has_evidence():
     detector = contrast_detector(do_resize=False, do_native_crop=True, crop_size={"height": 32, "width": 48})
     image = columns(0, (120, 80))
     assert scored_box(detector, image) == (36, 24, 84, 56)

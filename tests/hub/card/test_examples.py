@@ -15,7 +15,7 @@ def with_gps():
     return image, exif
 
 
-def test_pictures_that_should_not_be_shown_are_refused(tmp_path):
+def test_images_that_should_not_be_shown_are_refused(tmp_path):
     def refused(words):
         with pytest.raises(UserError, match=words):
             example_files(str(tmp_path))

@@ -31,7 +31,7 @@ from tests.tiny_data import write_tiny_data
 
 SMALL_CNN = {"hidden_sizes": [4, 8], "classifier_size": 8}
 SMALL_RESNET = {"stem_size": 4, "hidden_sizes": [8], "blocks_per_stage": 1, "classifier_size": 8, "reduction": 4}
-# What makes an architecture small; one that is not named here is exported whole, for pictures of 32 pixels.
+# What makes an architecture small; one that is not named here is exported whole, for images of 32 pixels.
 TINY = {
     "custom_cnn": SMALL_CNN,
     "resnet_se": SMALL_RESNET,
@@ -58,7 +58,7 @@ def script():
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return str(write_tiny_data(tmp_path_factory.mktemp("data") / "pictures", {"test": 24}))
+    return str(write_tiny_data(tmp_path_factory.mktemp("data") / "images", {"test": 24}))
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def exported(script, crops, data, tmp_path_factory):
 
 
 def same(model, exported, images=None):
-    """See that both say the same of pictures, in batches of any size, and return the scores."""
+    """See that both say the same of images, in batches of any size, and return the scores."""
     one, other = load_detector(model, "cpu"), load_detector(exported, "cpu")
     images = images or [make_image(25 + 9 * n, 60 - n, seed=n) for n in range(9)]
     expected = one.probabilities(images)
@@ -280,7 +280,7 @@ def test_without_the_exporter_it_is_said_what_to_install(script, crops, tmp_path
         script.main(script.ExportArguments(crops, str(tmp_path / "out")))
 
 
-def test_pictures_made_on_the_spot_differ_in_size_and_kind():
+def test_images_made_on_the_spot_differ_in_size_and_kind():
     made = [next(images) for images in [check._images()] for _ in range(8)]
     assert len({image.size for image in made}) == 8 and all(isinstance(image, Image.Image) for image in made)
     deviations = [np.asarray(image).std() for image in made]

@@ -1,4 +1,4 @@
-"""scripts/calibrate.py: a model calibrated on pictures of one's own, and what its verdicts are then."""
+"""scripts/calibrate.py: a model calibrated on images of one's own, and what its verdicts are then."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def script():
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return write_tiny_data(tmp_path_factory.mktemp("data") / "pictures", {"validation": 60, "test": 30})
+    return write_tiny_data(tmp_path_factory.mktemp("data") / "images", {"validation": 60, "test": 30})
 
 
 def scores_of(model, data, split):
@@ -61,11 +61,11 @@ def test_the_model_is_calibrated_and_the_command_line_says_uncertain(script, dat
     assert len(scored) == 30 and "uncertain" in {word for _, word in scored}
     assert all(word == ("fake" if s >= high else "real" if s < low else "uncertain") for s, word in scored)
     further = load_detector(tmp_path / "m").fake_threshold(0.2)
-    assert further <= high  # more photographs may be called fake; what is called real stays
+    assert further <= high  # more photographs may be predicted fake; what is predicted real stays
     for score, word in verdicts("--max-fpr", "0.2"):
         assert word == ("fake" if score >= further else "real" if score < low else "uncertain")
 
-    # Calibrated again on the same pictures, in place: nothing changes, and the folder's other files stay.
+    # Calibrated again on the same images, in place: nothing changes, and the folder's other files stay.
     (tmp_path / "m" / "README.md").write_text("a card")
     script.main(script.CalibrateArguments(str(tmp_path / "m"), str(data), in_place=True, **arguments))
     assert (tmp_path / "m" / "README.md").read_text() == "a card"
@@ -100,7 +100,7 @@ def test_a_lean_to_one_side_is_taken_out(script, data, tiny_model, tmp_path, cap
     said = " ".join(capsys.readouterr().out.split())
     record = json.loads((tmp_path / "m" / "run.json").read_text())["calibration"]
     assert record["bias"] and f"{record['bias']:+.4g} to the log-odds of fake" in said
-    # As many reals as fakes: on average they now score as fakes are many.
+    # As many real images as fakes: on average they now score as fakes are many.
     scores, labels = scores_of(tmp_path / "m", data, "validation")
     assert scores.mean() == pytest.approx(labels.mean(), abs=0.01)
 

@@ -74,7 +74,7 @@ def test_without_a_temperature_scores_stay_and_thresholds_are_fitted(detector):
     ("probabilities", "labels", "note"),
     [
         ([[0.9, 0.1]] * 50, [0] * 50, "one class"),
-        ([[0.9, 0.1]] * 50 + [[0.1, 0.9]] * 50, [0] * 50 + [1] * 50, "not one image is misjudged"),
+        ([[0.9, 0.1]] * 50 + [[0.1, 0.9]] * 50, [0] * 50 + [1] * 50, "not one image is misclassified"),
         ([[0.9, 0.1]] * 50 + [[0.1, 0.9]] * 50, [1] * 50 + [0] * 50, "at its bound"),
         ([[0.9, 0.1]] * 9 + [[0.1, 0.9]] * 9, [0, 1] * 9, "too few images of a class for an uncertain band"),
     ],

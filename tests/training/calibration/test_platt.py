@@ -30,7 +30,7 @@ def test_a_known_temperature_and_bias_are_found_again(temperature, bias):
     assert found == pytest.approx((temperature, bias), rel=0.1, abs=0.1)
 
 
-def test_images_judged_without_an_error_do_not_make_scores_certain():
+def test_images_scored_without_an_error_do_not_make_scores_certain():
     labels = np.arange(20) % 2
     scores = expit(4.0 * (2 * labels - 1) + 3)
     temperature, bias = fit_platt(np.stack([1 - scores, scores], axis=1), labels)
@@ -59,7 +59,7 @@ def test_the_bias_is_in_the_scores_in_memory_and_on_disk(name, tmp_path):
 
 
 def test_where_detail_counts_a_bias_is_fitted_and_applied_by_it():
-    """A patch lens: a rough picture feels all of a bias, a blank one none of it."""
+    """A patch lens: a rough image feels all of a bias, a blank one none of it."""
     detector = Detector(build_detector("patch_lens"), build_processor("patch_lens", 64), device="cpu")
     grey = np.full((64, 64, 3), 128, np.uint8)
     noise = np.random.default_rng(0).integers(0, 255, grey.shape, dtype=np.uint8)

@@ -60,7 +60,7 @@ def test_order_stays_and_scores_come_back():
 
 
 def test_what_images_do_not_determine_is_bounded():
-    """Judged without an error, few images allow less certainty than many; a coin's scores go to the upper bound."""
+    """Scored without an error, few images allow less certainty than many; a coin's scores go to the upper bound."""
     found = {}
     for count in (20, 2000):
         labels = np.arange(count) % 2
@@ -84,7 +84,7 @@ def build(name):
         members = [(build_detector(n, **o), build_processor(n, 32)) for n, o in list(MODELS.items())[:2]]
         return build_ensemble(members, [2, 1])
     model, processor = build_detector(name, **MODELS[name]), build_processor(name, 32)
-    # Statistics of real pictures, without which a deep random network answers nothing but zeros.
+    # Statistics of real images, without which a deep random network answers nothing but zeros.
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0

@@ -1,4 +1,4 @@
-"""Data mixed into training: at its share, for training alone, and the same again for a run that resumes."""
+"""Data mixed into training: at its fraction, for training alone, and the same again for a run that resumes."""
 
 from itertools import islice
 
@@ -43,7 +43,7 @@ def batches(folders, steps, rank=0, ranks=1, batch_size=6):
 
 
 @pytest.mark.parametrize("fraction", [0.2, 0.5])
-def test_the_share_holds_and_no_row_of_either_is_left_out(folders, fraction):
+def test_the_fraction_holds_and_no_row_of_either_is_left_out(folders, fraction):
     data = opened(folders, extra_fraction=fraction)
     main, extra = (set(ids(open_source(folder, "train").stream)) for folder in folders)
     seen = ids(data.train.stream)
@@ -67,7 +67,7 @@ def test_the_same_rows_come_again_in_the_same_order_whoever_they_are_dealt_to(fo
     assert all(one.equal(other) for one, other in zip(full, dealt, strict=True))
 
 
-def test_a_share_out_of_range(tmp_path):
+def test_a_fraction_out_of_range(tmp_path):
     (tmp_path / "recipe.yaml").write_text("architecture: custom_cnn\nextra_data: [sample]\nextra_fraction: 1.5\n")
     with pytest.raises(UserError, match="extra_fraction is 1.5"):
         load_recipe(tmp_path / "recipe.yaml")

@@ -148,7 +148,7 @@ def test_no_row_to_train_on_is_said_and_not_waited_for(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="has only real images to train on"):
         real_scores = source.stream.filter(lambda row: row["label"] == 0)
         list(islice(stream_of(dataclasses.replace(source, stream=real_scores)), 8))
-    damaged = source.stream.map(lambda row: row | {"image": {"bytes": b"no picture", "path": None}})
+    damaged = source.stream.map(lambda row: row | {"image": {"bytes": b"no image", "path": None}})
     monkeypatch.setattr(stream_module, "GIVE_UP", 20)
     with pytest.raises(UserError, match="could not be used"):
         next(iter(stream_of(dataclasses.replace(source, stream=damaged))))
@@ -188,7 +188,7 @@ def test_what_was_taken_before_is_not_decoded_again(tmp_path, monkeypatch, revis
 
 
 class Tear:
-    """Damages some pictures; picklable, for it goes to workers."""
+    """Damages some images; picklable, for it goes to workers."""
 
     def __init__(self, names):
         self.names = names

@@ -26,7 +26,7 @@ FAKES = ("Midjourney 7", "flux.1-dev", "sd-3.5")
 
 
 def write(path, numbers, models=(None, *FAKES), **columns):
-    """Write a shard of pictures with these numbers, made in turn by these models."""
+    """Write a shard of images with these numbers, made in turn by these models."""
     rows = []
     for number in numbers:
         model = models[number % len(models)]
@@ -130,12 +130,12 @@ def test_a_pair_goes_where_the_image_goes_that_it_was_made_from(pool, tmp_path):
     assert "darker" not in made_by(opened(pool, extra_data=[pairs], exclude_generators=["Darker"]).train)
 
 
-def test_one_generator_comes_with_as_many_reals(tmp_path):
+def test_one_generator_comes_with_as_many_real_images(tmp_path):
     models = (None, None, None, None, None, None, "flux.1-dev", "sd-3.5")
     write(tmp_path / "train-00000-of-00001.parquet", range(80), models)
     write(tmp_path / "validation-00000-of-00001.parquet", range(100, 116), models)
     data = opened(str(tmp_path), only_generators=["FLUX.1 dev"])
-    count = Counter(row["generator"] for row in data.train.stream)  # of 60 reals and 10 such fakes
+    count = Counter(row["generator"] for row in data.train.stream)  # of 60 real images and 10 such fakes
     assert count.keys() == {"real", "flux.1-dev"} and count["real"] == pytest.approx(count["flux.1-dev"], rel=0.4)
     assert made_by(data.validation) == {"real", "flux.1-dev"} and data.rows is None
 
@@ -182,7 +182,7 @@ def test_all_keys_together_leave_no_surprise(pool, other, tmp_path):
     assert {c for c in train if c in everything} | validation == everything - left_out
 
 
-def test_a_picture_that_is_there_twice_is_validated_on_once(pool):
+def test_a_image_that_is_there_twice_is_validated_on_once(pool):
     data = opened(pool, [], rehearsal=[pool])
     prepare = Prepare(DetectorImageProcessor(size={"height": 8, "width": 8}), data.classes, SkipLog())
     assert len(data.validation_set(prepare)) == 16 == len(opened(pool).validation_set(prepare))

@@ -33,7 +33,7 @@ def words(keys):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Pictures as they are, brighter ones by "lamp" and darker ones by "dusk": to learn one is to doubt the other."""
+    """Images as they are, brighter ones by "lamp" and darker ones by "dusk": to learn one is to doubt the other."""
     root = tmp_path_factory.mktemp("data")
     features = datasets.Features(
         {"image": datasets.Image(), "label": datasets.Value("string"), "model": datasets.Value("string")}

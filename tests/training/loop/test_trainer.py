@@ -38,7 +38,7 @@ def attacked_batches(folder, steps, fraction=0.5, accumulation=1, resume=None):
     return list(drawn)
 
 
-def test_the_share_of_batches_is_kept(tmp_path):
+def test_the_fraction_of_batches_is_kept(tmp_path):
     batches = attacked_batches(tmp_path, 100, fraction=0.3)
     assert len(batches) == 100 and 0.18 < sum(batches) / 100 < 0.42
 

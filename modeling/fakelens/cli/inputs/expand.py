@@ -13,7 +13,7 @@ from fakelens.errors import UserError
 
 @dataclass(frozen=True)
 class Input:
-    """One image to judge.
+    """One image to score.
 
     Attributes:
         name: The path or address as it is shown.

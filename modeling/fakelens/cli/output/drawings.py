@@ -1,4 +1,4 @@
-"""What `fakelens` draws of the images that it judges: heat maps and figures, where they go, and showing them."""
+"""What `fakelens` draws of the images that it scores: heat maps and figures, where they go, and showing them."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def heatmaps(detector: "Detector", folder: Path) -> "Drawing":
-    """Return what writes each picture's heat map to a folder, as its row's `heatmap`.
+    """Return what writes each image's heat map to a folder, as its row's `heatmap`.
 
     Args:
         detector: Whose evidence to show.
@@ -48,7 +48,7 @@ def figures(detector: "Detector", path_of: Callable[[str], Path], max_fpr: float
     """Return what writes a figure of each verdict, as its row's `figure`.
 
     Args:
-        detector: Who judges.
+        detector: The detector.
         path_of: What `paths_in` returned.
         max_fpr: As the detector is asked.
     """
@@ -63,14 +63,14 @@ def figures(detector: "Detector", path_of: Callable[[str], Path], max_fpr: float
 
 
 def paths_in(save: Path | None, count: int) -> Callable[[str], Path]:
-    """Return what gives each picture's figure its path.
+    """Return what gives each image's figure its path.
 
     Args:
-        save: A file for one picture, a folder for several; None for a folder of the system's temporary files.
-        count: How many pictures there are.
+        save: A file for one image, a folder for several; None for a folder of the system's temporary files.
+        count: How many images there are.
 
     Raises:
-        UserError: If a file is named for several pictures or has no format of figures, or a folder cannot be made.
+        UserError: If a file is named for several images or has no format of figures, or a folder cannot be made.
     """
     from fakelens.explain.figure import FORMATS
     from fakelens.explain.maps.heatmap import unused
@@ -122,5 +122,5 @@ def show(paths: list[Path]) -> None:
 
 
 def _stem(name: str) -> str:
-    """Return what a picture's drawings are called by: the end of its name, which in an address may be very long."""
+    """Return what an image's drawings are called by: the end of its name, which in an address may be very long."""
     return PurePosixPath(name).name[-60:] or "image"

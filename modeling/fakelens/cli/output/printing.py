@@ -42,7 +42,7 @@ def write_table(rows: Iterable[Row]) -> int:
     for row in rows:
         failed += row["error"] is not None
         score = "" if row["score"] is None else f"{row['score']:.3f}"
-        verdict = row["verdict"] or "not judged"
+        verdict = row["verdict"] or "not scored"
         remarks = row["error"] or "\n".join([*filter(None, [row["disagreement"]]), *row["warnings"], *row["notes"]])
         # What comes from a file or its name is not markup.
         table.add_row(escape(row["path"]), verdict, score, escape(remarks), style=COLOURS[row["verdict"]])

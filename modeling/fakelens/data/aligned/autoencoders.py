@@ -21,12 +21,12 @@ SUBFOLDERS = (None, "vae")  # where a repo keeps one: by itself, or in a pipelin
 
 @dataclass(frozen=True)
 class Autoencoder:
-    """A network that encodes pictures and decodes them again.
+    """A network that encodes images and decodes them again.
 
     Attributes:
         name: What data made with it calls its generator.
-        multiple: Sides of its pictures are multiples of this, in pixels.
-        round_trip: From and to pictures of shape `(batch_size, 3, height, width)` in [0, 1].
+        multiple: Sides of its images are multiples of this, in pixels.
+        round_trip: From and to images of shape `(batch_size, 3, height, width)` in [0, 1].
     """
 
     name: str
@@ -128,10 +128,10 @@ def ready(network: Network, device: str | None) -> Network:
 
 
 def run(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Send pictures through a network, wherever it lies; what comes back is in ordinary memory.
+    """Send images through a network, wherever it lies; what comes back is in ordinary memory.
 
     Args:
-        network: From pictures to pictures.
+        network: From images to images.
         images: Of shape `(batch_size, 3, height, width)`.
     """
     output = network(images.to(next(network.parameters()).device))

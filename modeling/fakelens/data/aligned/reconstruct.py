@@ -30,7 +30,7 @@ from fakelens.data.sources.reading import read
 from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
 
-MIN_SIDE = 32  # pixels; below, a picture is hardly more than a few latents
+MIN_SIDE = 32  # pixels; below, an image is hardly more than a few latents
 PAIRED = re.compile(r"([0-9a-f]{16})(?:@[\d.e-]+)?-(?:real|fake)")  # the id of either half, see `_planned`
 SETTINGS_FILE = "reconstruct.json"
 SKIPS_FILE = "skipped.jsonl"
@@ -42,9 +42,9 @@ class Reconstruction:
 
     Attributes:
         rounds: Round trips through the autoencoder, one after another.
-        scales: For each, every image gives a pair at this share of its size, in (0, 1].
+        scales: For each, every image gives a pair at this fraction of its size, in (0, 1].
         per_image: If given, every image gives this many pairs instead, each by an autoencoder drawn for it, and at a
-            share of its size drawn between the least and the greatest of `scales`.
+            fraction of its size drawn between the least and the greatest of `scales`.
         qualities: JPEG qualities, 1 to 95; each pair draws one for both halves.
         max_side: Larger sides are cropped to this, in pixels, from the middle, after scaling.
         seed: Of the draws.
@@ -145,13 +145,13 @@ def write_pairs(
 def make_pair(
     image: Image.Image, autoencoder: Autoencoder, rounds: int, scale: float, max_side: int
 ) -> tuple[Image.Image, Image.Image] | None:
-    """Return a picture as both halves of a pair show it, and its reconstruction; None if it is too small.
+    """Return an image as both halves of a pair show it, and its reconstruction; None if it is too small.
 
     Args:
         image: RGB.
         autoencoder: What reconstructs.
         rounds: Round trips, one after another.
-        scale: In (0, 1]; the picture is brought to this share of its size first.
+        scale: In (0, 1]; the image is brought to this fraction of its size first.
         max_side: Larger sides are cropped, in pixels.
     """
     if scale != 1:

@@ -37,7 +37,7 @@ class Kind:
         upsampler: What doubles the sides.
         latent_channels: At the bottleneck; super-resolvers have none.
         bottleneck: What happens between encoder and decoder: nothing, rounding, or noise. A super-resolver has the
-            halved picture there instead, and draws the whole picture or what a bicubic enlargement lacks.
+            halved image there instead, and draws the whole image or what a bicubic enlargement lacks.
         normalised: Whether group normalisation follows the inner convolutions.
         activation: Class of the non-linearities.
         width: Channels after the first convolution; each further level doubles them.
@@ -54,7 +54,7 @@ class Kind:
 
     @property
     def is_super_resolver(self) -> bool:
-        """Whether it sees a halved picture in place of encoding it."""
+        """Whether it sees a halved image in place of encoding it."""
         return self.bottleneck.startswith("super")
 
 
@@ -109,7 +109,7 @@ class SmallNetwork(nn.Module):
         self.decoder = nn.Sequential(*decoder, _doubling(kind, channels, 16), kind.activation(), _conv(16, 3))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Reconstruct pictures.
+        """Reconstruct images.
 
         Args:
             images: Of shape `(batch_size, 3, height, width)` in [0, 1], sides multiples of 8.
@@ -137,7 +137,7 @@ class SmallNetwork(nn.Module):
 def train_autoencoder(
     kind: Kind, images: Sequence[np.ndarray], steps: int, seed: int, device: str | None = None
 ) -> SmallNetwork:
-    """Train one small autoencoder; on one thread of a processor, the same weights each time.
+    """Train one small autoencoder; on one thread of a CPU, the same weights each time.
 
     The loss is the mean absolute error of pixels, and half of that of their horizontal differences: blur costs more.
 
@@ -169,7 +169,7 @@ def train_autoencoder(
 
 
 def as_autoencoder(network: SmallNetwork) -> Autoencoder:
-    """Return a trained network as what makes pairs. One picture always gives the same, noise or not."""
+    """Return a trained network as what makes pairs. One image always gives the same, noise or not."""
 
     def round_trip(images: torch.Tensor) -> torch.Tensor:
         with torch.random.fork_rng(devices=[]):
@@ -183,7 +183,7 @@ def reconstruction_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Ten
     """Return the mean absolute error of pixels and half of that of their horizontal differences.
 
     Args:
-        output: Pictures of shape `(batch_size, 3, height, width)`.
+        output: Images of shape `(batch_size, 3, height, width)`.
         target: What they should be, of the same shape.
     """
     error = output - target

@@ -41,13 +41,13 @@ def open_folders(folder: Path, spec: str, split: str, description: str) -> Sourc
         if any(_is_split(p, split) for p in _folders(home)):
             found = ", ".join(p.name for p in _folders(home))
             raise UserError(
-                f"{spec} has no folder for split {split!r}. It holds: {found}. A share of training data is held out "
+                f"{spec} has no folder for split {split!r}. It holds: {found}. Part of the training data is held out "
                 "for validation by the recipe's key holdout."
             )
         if is_split("validation", split):
             raise UserError(
                 f"{spec} has class folders but no splits: as {split!r} it would be the training images once more. "
-                "Hold a share of them out with the recipe's key holdout, or name another split."
+                "Hold a fraction of them out with the recipe's key holdout, or name another split."
             )
         roots = [home]
     rows: dict[str, list[Any]] = {name: [] for name in FEATURES}

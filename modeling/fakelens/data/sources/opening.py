@@ -7,7 +7,7 @@ SOURCE is one of
     path/to/folder                   of parquet shards, streamed: `train-00000-of-00004.parquet`, `data/test-...`, ...
     path/to/folder                   of class folders: `real/`, `fake/`, or `train/real/`, `Test/Fake/`, ...
 
-Rows travel undecoded (a shuffle buffer of pictures would not fit in memory) and are decoded by `examples` or by the
+Rows travel undecoded (a shuffle buffer of images would not fit in memory) and are decoded by `examples` or by the
 training transform. Labels are mapped by name.
 """
 
@@ -44,7 +44,7 @@ class Example:
         label: 0 real, 1 fake.
         generator: Name of the model that made it, "real" for photographs, "unstated" where the data does not say.
         source: Collection it comes from, "" where the data does not say.
-        image: The decoded picture.
+        image: The decoded image.
         data: The file's bytes.
     """
 

@@ -1,4 +1,4 @@
-"""Data set -> splits that share no picture: a pile is cut into splits, or splits are cleaned of what crosses them."""
+"""Make splits that share no image: split an unsplit folder, or remove what crosses existing splits."""
 
 import zlib
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from fakelens.data.splits.prepare_report import describe, write_report
 from fakelens.errors import UserError
 
 SCHEMA_VERSION = 1
-PARTS = ("train", "val", "test")  # what a pile is cut into
+PARTS = ("train", "val", "test")  # what an unsplit folder is cut into
 KEPT_FIRST = ("test", "validation", "train")
 NAME_SPLITS = (
-    f"Name one --split to cut into {', '.join(PARTS)}, or two and more to clean them of pictures that they share."
+    f"Name one --split to cut into {', '.join(PARTS)}, or two and more to clean them of images that they share."
 )
-BIG = 0.05  # share of a class from which a group is placed in train
+BIG = 0.05  # fraction of a class from which a group is placed in train
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Preparation:
 
     Attributes:
         distance: The most bits of 64, 0 to 10, in which the hashes of near-duplicates differ.
-        fractions: Of train, val and test, adding up to 1, where one pile is cut.
+        fractions: Of train, val and test, adding up to 1, where one unsplit folder is cut.
         seed: Of the cut.
-        keep: Splits in the order in which they keep a picture that several have. Those which are not named come
+        keep: Splits in the order in which they keep an image that several have. Those which are not named come
             before: who names `wild` has a benchmark there.
     """
 
@@ -48,7 +48,7 @@ class Preparation:
         if not 0 <= self.distance <= MAX_DISTANCE:
             raise UserError(
                 f"--distance is {self.distance}; it is 0 to {MAX_DISTANCE} bits. Beyond, most of what is found are "
-                "different pictures."
+                "different images."
             )
         good = len(self.fractions) == len(PARTS) and min(self.fractions) >= 0 and self.fractions[0] > 0
         if not good or abs(sum(self.fractions) - 1) > 1e-6:
@@ -59,7 +59,7 @@ class Preparation:
 
 
 def prepare(spec: str, splits: Sequence[str], output: Path | None, settings: Preparation) -> dict[str, Any]:
-    """Cut a data set that is one pile into splits, or clean several splits of pictures that cross them.
+    """Split an unsplit folder, or remove the images that cross several splits.
 
     Args:
         spec: A SOURCE string, see `sources`.
@@ -117,11 +117,11 @@ def prepare(spec: str, splits: Sequence[str], output: Path | None, settings: Pre
 def assign_splits(
     prints: Fingerprints, groups: np.ndarray, fractions: Sequence[float], seed: int, spec: str
 ) -> np.ndarray:
-    """Place every group of near-duplicates in one part, each class at the shares.
+    """Place every group of near-duplicates in one part, each class at the fractions.
 
-    Groups of a class stand in the order of a hash of their contents, and the row is cut at the shares: the counts are
-    exact to a group's size, and a file that is added moves only groups that stand next to a cut. A group of more than
-    a twentieth of its class goes to the first part, where copies do least harm.
+    Groups of a class stand in the order of a hash of their contents, and the row is cut at the fractions: the counts
+    are exact to a group's size, and a file that is added moves only groups that stand next to a cut. A group of more
+    than a twentieth of its class goes to the first part, where copies do least harm.
 
     Args:
         prints: The images.

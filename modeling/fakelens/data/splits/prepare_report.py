@@ -25,7 +25,7 @@ def describe(
         groups: Their groups, of shape `(count,)`.
         assigned: The split for each, None for those removed.
         wanted: The splits that there are to be.
-        cut: Whether one pile was cut, so that an image's split is its place.
+        cut: Whether one unsplit folder was cut, so that an image's split is its place.
     """
     splits = assigned if cut else [prints.splits[s] for s in prints.split]
     sizes = np.bincount(groups)
@@ -93,6 +93,6 @@ def _warnings(result: dict[str, dict[str, int]], duplicates: list[dict[str, Any]
     if len(largest) >= max(BIG_GROUP, images / 100):
         lines.append(
             f"the largest group holds {len(largest)} of {images} images, {largest[0]['id']} among them: blank "
-            "pictures, many copies of one, or strangers joined by too wide a --distance"
+            "images, many copies of one, or strangers joined by too wide a --distance"
         )
     return lines

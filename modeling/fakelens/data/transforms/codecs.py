@@ -1,4 +1,4 @@
-"""What saving and resizing do to a picture: JPEG, WebP, AVIF, scaling down and up, cutting.
+"""What saving and resizing do to an image: JPEG, WebP, AVIF, scaling down and up, cutting.
 
 Views and degradations alike; those of a degradation draw from the generator that they are given.
 """
@@ -37,16 +37,16 @@ def check_format(name: str) -> None:
 
 
 def reencode(image: Image.Image, format: str, quality: int, subsampling: str = "4:2:0") -> Image.Image:
-    """Save a picture in a lossy format and read it back.
+    """Save an image in a lossy format and read it back.
 
     Args:
-        image: An RGB picture of any size.
+        image: An RGB image of any size.
         format: `JPEG`, `WEBP` or `AVIF`.
         quality: Of the file, 1 to 100, as the format's library counts it.
         subsampling: Of colour: `4:4:4`, `4:2:2` or `4:2:0`. WebP knows the last alone.
 
     Returns:
-        A picture of the same size, unless the format cannot hold it (WebP ends at 16,383 pixels): then as large as it
+        An image of the same size, unless the format cannot hold it (WebP ends at 16,383 pixels): then as large as it
         can. It is as Pillow read it, with its `format`, and for JPEG its tables.
     """
     longest = FORMATS[format][1]
@@ -56,7 +56,7 @@ def reencode(image: Image.Image, format: str, quality: int, subsampling: str = "
     if format == "AVIF":
         options |= {"speed": 8, "max_threads": 1}  # of 0 (slow) to 10; loader workers share the cores already
     file = io.BytesIO()
-    # A copy, for Pillow keeps a save's options on the picture meanwhile: two threads that save one would mix theirs.
+    # A copy, for Pillow keeps a save's options on the image meanwhile: two threads that save one would mix theirs.
     image.copy().save(file, format=format, quality=quality, **options)
     result = Image.open(file)
     result.load()
@@ -64,10 +64,10 @@ def reencode(image: Image.Image, format: str, quality: int, subsampling: str = "
 
 
 def rescale(image: Image.Image, scale: float, filter: str = "lanczos") -> Image.Image:
-    """Resize a picture by a factor, each side to the nearest pixel and none below one; 1 leaves it as it is.
+    """Resize an image by a factor, each side to the nearest pixel and none below one; 1 leaves it as it is.
 
     Args:
-        image: A picture of any size.
+        image: An image of any size.
         scale: Above 0.
         filter: `nearest`, `bilinear`, `bicubic` or `lanczos`.
     """
@@ -76,10 +76,10 @@ def rescale(image: Image.Image, scale: float, filter: str = "lanczos") -> Image.
 
 
 def recompress(image: Image.Image, long_side: int, quality: int) -> Image.Image:
-    """Resize a picture to a given long side, save it as JPEG with 4:2:0 colour and read it back.
+    """Resize an image to a given long side, save it as JPEG with 4:2:0 colour and read it back.
 
     Args:
-        image: An RGB picture of any size.
+        image: An RGB image of any size.
         long_side: Of the result, in pixels; the short side keeps the proportion.
         quality: Of the JPEG file, 1 to 95.
     """
@@ -103,7 +103,7 @@ class Jpeg:
         _check_choice("subsampling", self.subsampling, SUBSAMPLINGS)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Return the picture that is read back."""
+        """Return the image that is read back."""
         return reencode(image, "JPEG", draw_integer(rng, self.quality), self.subsampling)
 
 
@@ -122,7 +122,7 @@ class WebP:
         check_range("quality", self.quality, 1, 100, integer=True)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Return the picture that is read back."""
+        """Return the image that is read back."""
         return reencode(image, "WEBP", draw_integer(rng, self.quality))
 
 
@@ -141,7 +141,7 @@ class Avif:
         check_range("quality", self.quality, 1, 100, integer=True)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Return the picture that is read back."""
+        """Return the image that is read back."""
         return reencode(image, "AVIF", draw_integer(rng, self.quality))
 
 
@@ -165,7 +165,7 @@ class Resize:
         _check_choice("filter", self.filter, tuple(FILTERS))
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Return the resized picture."""
+        """Return the resized image."""
         resized = rescale(image, draw(rng, self.scale), self.filter)
         return resized.resize(image.size, FILTERS[self.filter]) if self.back else resized
 

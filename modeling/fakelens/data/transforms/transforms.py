@@ -1,4 +1,4 @@
-"""A recipe's list of names and numbers -> transforms: functions of a picture, each done with a probability of its own.
+"""A recipe's list of names and numbers -> transforms: functions of an image, each done with a probability of its own.
 
 What augmentations and degradations share: how a list is read and refused, and how a number or a range of numbers is
 checked and drawn from.
@@ -23,7 +23,7 @@ class Transform:
     """One step.
 
     Args:
-        transform: From a picture to a picture; what else it takes is for who calls it to say.
+        transform: From an image to an image; what else it takes is for who calls it to say.
         p: How likely it is to be done, in [0, 1].
     """
 
@@ -104,17 +104,17 @@ def _hint(word: object, known: list[str]) -> str:
 
 
 def require_rgb(kind: str, image: Image.Image) -> None:
-    """Refuse pictures of other modes.
+    """Refuse images of other modes.
 
     Args:
         kind: Who refuses, for the message.
-        image: A picture.
+        image: An image.
 
     Raises:
-        ValueError: If the picture is not RGB.
+        ValueError: If the image is not RGB.
     """
     if image.mode != "RGB":
-        raise ValueError(f"{kind} takes RGB pictures, not {image.mode}: convert it first.")
+        raise ValueError(f"{kind} takes RGB images, not {image.mode}: convert it first.")
 
 
 def check_range(name: str, value: Range, low: float, high: float, integer: bool = False) -> None:

@@ -1,6 +1,6 @@
 """One recipe, one key of it over a list of values: each trained and evaluated, one table and one plot out.
 
-Reference system S4 ablates the share of adversarial batches. The folder of an ablation:
+Reference system S4 ablates the fraction of adversarial batches. The folder of an ablation:
     VALUE/          each value's run, as `fakelens.training.loop.run` leaves it, with its `report/`
     ablation.json   settings and results; ablation.csv, ablation.md and ablation.png show the same
 """
@@ -29,7 +29,7 @@ OURS = ("output_dir", "resume")  # keys of a recipe that an ablation sets itself
 
 @dataclass(frozen=True)
 class Ablation:
-    """What is varied, and how it is judged.
+    """What is varied, and how it is scored.
 
     Args:
         recipe: The YAML file.

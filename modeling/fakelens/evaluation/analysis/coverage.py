@@ -1,8 +1,8 @@
-"""What a detector gains by leaving images uncertain: the share it judges against its errors among them.
+"""What a detector gains by leaving images uncertain: the share it scores against its errors among them.
 
 The curve is that of selective classification (El-Yaniv and Wiener, 2010): the images nearest to the decision threshold
 are left uncertain first, and more and more with them. Its area, AURC (Geifman, Uziel and El-Yaniv, 2019,
-https://arxiv.org/abs/1805.08206), is the mean error over all shares. A model's own band is one point beside it.
+https://arxiv.org/abs/1805.08206), is the mean error over all fractions. A model's own band is one point beside it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ from fakelens.metrics.bootstrap import behind
 from fakelens.metrics.detection import check_scores
 
 ALARMS = ("model", "view", "source", "real images", "false positives", "rate (95 %)")
-POINTS = 100  # of a curve, at most, evenly over the share judged
+POINTS = 100  # of a curve, at most, evenly over the fraction scored
 CURVES = {
     "error": "Error rate of the images with a verdict",
     "false_positive_rate": "False-positive rate of the real images with a verdict",
@@ -61,7 +61,7 @@ def coverage(predictions: Predictions, threshold: float, band: tuple[float, floa
 
 
 def coverage_curve(scores: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, Any]:
-    """Return errors among the judged as fewer images are judged, those nearest to the threshold left out first.
+    """Return errors among the scored as fewer images are scored, those nearest to the threshold left out first.
 
     Nearness is that of log-odds: from 0.9, a score of 0.99 is as far as one of 0.45 is. Images of equal nearness are
     left out together, so that the curve does not depend on their order.
@@ -72,8 +72,9 @@ def coverage_curve(scores: np.ndarray, labels: np.ndarray, threshold: float) -> 
         threshold: P(fake) from which the verdict is "fake".
 
     Returns:
-        `aurc`, and from few to all images `coverage` (share judged), `error` among the judged, `false_positive_rate`
-        among judged reals and `miss_rate` among judged fakes, None where none of these is judged.
+        `aurc`, and from few to all images `coverage` (fraction scored), `error` among the scored,
+        `false_positive_rate` among scored real images and `miss_rate` among scored fakes, None where none of these is
+        scored.
 
     Raises:
         UserError: If there are no images, or scores that are not numbers in [0, 1].
@@ -87,7 +88,7 @@ def coverage_curve(scores: np.ndarray, labels: np.ndarray, threshold: float) -> 
     ends = np.append(np.flatnonzero(np.diff(distance[order])), len(scores) - 1)  # the last image of each nearness
     wrong = {REAL: np.cumsum((predicted_fake & real)[order]), FAKE: np.cumsum((~predicted_fake & fake)[order])}
     covered = {REAL: np.cumsum(real[order]), FAKE: np.cumsum(fake[order])}
-    # Among images of equal nearness each share of them is taken to hold its share of their errors.
+    # Among images of equal nearness each fraction of them is taken to hold its fraction of their errors.
     errors = np.interp(np.arange(1, len(scores) + 1), [0, *(ends + 1)], [0, *(wrong[REAL] + wrong[FAKE])[ends]])
     if len(ends) > POINTS:
         wanted = np.linspace(0, len(scores) - 1, POINTS)
@@ -113,10 +114,10 @@ def band_coverage(
         band: Real below the first, fake from the second on.
 
     Returns:
-        `low` and `high`; `coverage` (share judged), `error` among the judged and `error_without_band` among all;
-        `false_positive_rate` and `miss_rate`, of all reals and of all fakes, which is what a calibrated band bounds;
-        `covered_false_positive_rate`, of the judged reals; `uncertain_real` and `uncertain_fake`, shares of their
-        class. None where there is nothing to take a share of.
+        `low` and `high`; `coverage` (fraction scored), `error` among the scored and `error_without_band` among all;
+        `false_positive_rate` and `miss_rate`, of all real images and of all fakes, which is what a calibrated band
+        bounds; `covered_false_positive_rate`, of the scored real images; `uncertain_real` and `uncertain_fake`,
+        fractions of their class. None where there is nothing to take a fraction of.
 
     Raises:
         UserError: If there are no images, or scores that are not numbers in [0, 1].
@@ -143,7 +144,7 @@ def band_coverage(
 def alarms_by_source(
     scores: np.ndarray, labels: np.ndarray, sources: np.ndarray, high: float
 ) -> dict[str, dict[str, Any]]:
-    """Return how many real images of each source are called fake beyond the band: a rate for all hides the worst.
+    """Return how many real images of each source are predicted fake beyond the band: a rate for all hides the worst.
 
     Args:
         scores: P(fake) in [0, 1], of shape `(count,)`.
@@ -152,7 +153,7 @@ def alarms_by_source(
         high: P(fake) from which the verdict is "fake".
 
     Returns:
-        For each source with real images: `real`, their number; `alarms`, how many are called fake;
+        For each source with real images: `real`, their number; `alarms`, how many are predicted fake;
         `false_positive_rate`; and `interval`, of 95 % after Wilson (1927).
     """
     found = {}
@@ -170,7 +171,7 @@ def alarms_by_source(
 
 
 def alarms_rows(found: Iterable[tuple[str, str, Mapping[str, Any]]]) -> list[tuple[Any, ...]]:
-    """Return rows of a table of real images called fake by source, under `ALARMS`.
+    """Return rows of a table of real images predicted fake by source, under `ALARMS`.
 
     Args:
         found: Model, view, and that view of what `coverage` returned.
@@ -186,7 +187,7 @@ def alarms_rows(found: Iterable[tuple[str, str, Mapping[str, Any]]]) -> list[tup
 
 
 def draw_coverage(found: Mapping[str, Mapping[str, Any]], split: str, view: str, folder: Path) -> Path:
-    """Draw errors, and reals called fake, against the share judged, all models in one picture.
+    """Draw errors, and real images predicted fake, against the fraction scored, all models in one image.
 
     Args:
         found: By model, one view of what `coverage` returned.

@@ -1,4 +1,4 @@
-"""Panels of pictures under attack: what the network sees, what it says, and where its verdict changes (system S4)."""
+"""Panels of images under attack: what the network sees, what it says, and where its verdict changes (system S4)."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ from fakelens.inference.batches import check_images
 from fakelens.inference.detector import Detector
 
 SAMPLES = 6
-CELL = 1.45  # inches, of one picture
+CELL = 1.45  # inches, of one image
 LONGEST = 24  # letters of a generator's name
 
 
@@ -36,7 +36,7 @@ class AttackPanel:
     Attributes:
         samples: What a report says of each: `id`, `label`, `generator`, the `clean` score and verdict, and under
             `attacked` for each strength `eps`, `score`, `verdict` and `changed`, whether it is not the clean verdict.
-        images: What the network saw, of shape `(samples, strengths, height, width, 3)`, bytes; a picture's crops
+        images: What the network saw, of shape `(samples, strengths, height, width, 3)`, bytes; an image's crops
             side by side.
     """
 
@@ -52,15 +52,15 @@ def attack_panel(
     method: str = "fgsm",
     limit: int | None = None,
 ) -> AttackPanel:
-    """Attack the first images of a split that can be decoded, as many reals as fakes.
+    """Attack the first images of a split that can be decoded, as many real images as fakes.
 
     The images are the same for every detector and method, so that panels can be laid side by side.
 
     Args:
         detector: Of one network.
         source: The split.
-        strengths: Largest change of a pixel, each in [0, 1]; 0 is the clean picture.
-        samples: How many images, at least 2; reals first.
+        strengths: Largest change of a pixel, each in [0, 1]; 0 is the clean image.
+        samples: How many images, at least 2; real images first.
         method: "fgsm", or "pgd" (10 steps from a random start).
         limit: Look among this many rows from the start of the split; all if None.
 
@@ -98,9 +98,9 @@ def attack_panel(
 
 
 def draw_panels(panels: Mapping[str, Mapping[str, AttackPanel]], split: str, folder: Path) -> list[Path]:
-    """Draw a picture for every model and method: a row an image, a column a strength.
+    """Draw an image for every model and method: a row an image, a column a strength.
 
-    A verdict that is not the clean picture's has a thick frame and says so in words.
+    A verdict that is not the clean image's has a thick frame and says so in words.
 
     Args:
         panels: What `attack_panel` returned, by model and method.
@@ -138,7 +138,7 @@ def _draw(panel: AttackPanel, title: str, path: Path) -> Path:
 
 
 def _mark(axes: Axes, scored: Mapping[str, Any]) -> None:
-    """Write the verdict above a picture, and frame it if it changed."""
+    """Write the verdict above an image, and frame it if it changed."""
     words = f"{scored['verdict']} {scored['score']:.2f}"
     axes.spines[:].set_visible(True)
     if scored["changed"]:
@@ -165,7 +165,7 @@ def _decoded(rows: Iterator[dict[str, Any]], count: int) -> Iterator[tuple[dict[
 
 
 def _side_by_side(pixels: np.ndarray) -> np.ndarray:
-    """Return a picture of shape `(height, width, 3)`; crops, of shape `(num_crops, 3, height, width)`, in a square."""
+    """Return an image of shape `(height, width, 3)`; crops, of shape `(num_crops, 3, height, width)`, in a square."""
     crops = pixels.reshape(-1, *pixels.shape[-3:]).transpose(0, 2, 3, 1)
     columns = math.ceil(math.sqrt(len(crops)))
     missing = -len(crops) % columns

@@ -1,4 +1,4 @@
-"""Reference system S2's three scenarios: a clean split, a share of it under FGSM, and both together."""
+"""Reference system S2's three scenarios: a clean split, a fraction of it under FGSM, and both together."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ def scenarios(
     limit: int | None = None,
     images: int | None = None,
 ) -> dict[str, Any]:
-    """Score a split clean, a share of its images under FGSM, and the clean and the attacked images together.
+    """Score a split clean, a fraction of its images under FGSM, and the clean and the attacked images together.
 
     The attacked images are, in each class, those whose ids have the lowest hashes: the same in every order of the
     rows. To know them, the split is read once more, without decoding.
@@ -74,7 +74,7 @@ def scenarios(
     if not attacked_labels:
         raise UserError(
             f"None of the {len(chosen)} images of {source.spec}, split {source.split!r}, that were to be attacked can "
-            "be decoded. Attack a larger share."
+            "be decoded. Attack a larger fraction."
         )
     parts = {
         "clean": (clean, labels),
@@ -93,7 +93,7 @@ def scenarios(
 
 
 def choose(rows: Iterable[tuple[str, int]], fraction: float) -> frozenset[str]:
-    """Return a share of each class's ids, at least one of each class, whatever the order of the rows.
+    """Return a fraction of each class's ids, at least one of each class, whatever the order of the rows.
 
     Args:
         rows: Ids and labels.
@@ -110,7 +110,7 @@ def choose(rows: Iterable[tuple[str, int]], fraction: float) -> frozenset[str]:
 
 
 def check_fraction(fraction: float) -> None:
-    """Refuse a share that attacks nothing, or more than everything.
+    """Refuse a fraction that attacks nothing, or more than everything.
 
     Args:
         fraction: As a person typed it.

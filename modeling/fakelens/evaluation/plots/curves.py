@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from fakelens.evaluation.plots.plots import PANEL, STYLE, line, save
 
 METRICS = {"accuracy": "Accuracy", "auroc": "AUROC"}
-ATTACKED = METRICS | {"flipped": "Verdicts changed (share)"}
+ATTACKED = METRICS | {"flipped": "Verdicts changed (fraction)"}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 WIDE = 30  # values further apart than this factor stand on a logarithmic axis
 
@@ -19,7 +19,7 @@ Points = Sequence[tuple[float | str, Mapping[str, Any]]]  # what was varied, and
 
 
 def draw_attacks(attacks: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], split: str, folder: Path) -> Path:
-    """Draw the models' metrics and how many verdicts change at each strength of attack, all models in one picture.
+    """Draw the models' metrics and how many verdicts change at each strength of attack, all models in one plot.
 
     Two checkpoints of one model, before and after adversarial training, make S4's before/after chart.
 
@@ -46,9 +46,9 @@ def draw_curves(
 
     Args:
         lines: By name; metrics that are None, or points that are not there, are left out.
-        title: Of the picture.
+        title: Of the plot.
         varied: What the horizontal axis is; numbers stand at their place, texts in order, evenly.
-        path: The picture's file.
+        path: The plot's file.
         shown: The metrics' keys and names.
     """
     values = list(dict.fromkeys(value for points in lines.values() for value, _ in points))

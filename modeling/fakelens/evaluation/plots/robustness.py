@@ -1,4 +1,4 @@
-"""Pictures of robustness: metrics over the strength of each degradation, verdicts that change, S2's scenarios."""
+"""Plots of robustness: metrics over the strength of each degradation, verdicts that change, S2's scenarios."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,14 @@ WIDTH, HEIGHT = 2.6, 2.3  # inches, of a panel: three stand on a page's width
 SCENARIO = 2.3  # inches, of a matrix
 CHANGES = {
     "flipped": "verdicts changed,\n% of all images",
-    "real_to_fake": "reals that became fake,\n% of reals",
-    "fake_to_real": "fakes that became real,\n% of fakes",
+    "real_to_fake": "real to fake,\n% of real images",
+    "fake_to_real": "fake to real,\n% of fakes",
 }
 SPREAD = 0.5  # of the room between two values on a scale of words, over which the models' dots are spread
 
 
 def draw_robustness(tables: Mapping[str, Mapping[str, Any]], split: str, folder: Path) -> list[Path]:
-    """Draw AUROC and accuracy, a picture each: a panel for every family of several strengths, one for all others.
+    """Draw AUROC and accuracy, a plot each: a panel for every family of several strengths, one for all others.
 
     Args:
         tables: What `robustness_table` returned, by model, all of the same steps.
@@ -33,7 +33,7 @@ def draw_robustness(tables: Mapping[str, Mapping[str, Any]], split: str, folder:
         folder: Where to write `robustness_{auroc, accuracy}_{split}.png`.
 
     Returns:
-        The pictures written; without AUROC where one class alone leaves it undefined.
+        The plots written; without AUROC where one class alone leaves it undefined.
     """
     paths = []
     for key, name in METRICS.items():
@@ -44,7 +44,7 @@ def draw_robustness(tables: Mapping[str, Mapping[str, Any]], split: str, folder:
 
 
 def draw_changes(tables: Mapping[str, Mapping[str, Any]], split: str, folder: Path) -> Path:
-    """Draw the share of images whose verdict each step changes, overall and in each class, as dots.
+    """Draw the fraction of images whose verdict each step changes, overall and in each class, as dots.
 
     Args:
         tables: What `robustness_table` returned, by model, all of the same steps.
@@ -125,7 +125,7 @@ def _draw_metric(tables: Mapping[str, Mapping[str, Any]], key: str, title: str, 
 def _draw_family(
     axes: Axes, tables: Mapping[str, Mapping[str, Any]], key: str, family: str, protocols: Sequence[str]
 ) -> None:
-    """Draw one family over its strengths, the clean pictures first; of the others, each a family of its own, dots."""
+    """Draw one family over its strengths, the clean images first; of the others, each a family of its own, dots."""
     words: list[str] = []
     for number, (label, table) in enumerate(tables.items()):
         steps = [step for step in table["steps"] if step["protocol"] in protocols]

@@ -50,7 +50,7 @@ def print_summary(report: dict[str, Any]) -> None:
         if table.rows:
             console.print(table)
     console.print(
-        "right: accuracy; judged: share of images outside the uncertain band; gap: the shortcut gap, AUROC raw - "
+        "accuracy: of two verdicts; coverage: fraction of images outside the uncertain band; gap: the shortcut gap, AUROC raw - "
         "normalised"
     )
     for model in report["models"]:

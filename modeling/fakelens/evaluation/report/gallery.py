@@ -1,6 +1,6 @@
 """The gallery: the images that a detector was most sure of, rightly and wrongly, with what it looked at.
 
-Reference system S0 shows one of each kind with a reason. Here the reason is what can be measured: where in the picture
+Reference system S0 shows one of each kind with a reason. Here the reason is what can be measured: where in the image
 the evidence lies, and what the file is. What a person would call the reason is left to whoever looks at it.
 """
 
@@ -26,13 +26,13 @@ from fakelens.explain.maps.heatmap import heat_map, overlay
 from fakelens.inference.detector import Detector
 
 KINDS = {
-    "false_positive": "Real images called fake",
-    "false_negative": "Fakes called real",
-    "true_positive": "Fakes called fake",
-    "true_negative": "Real images called real",
+    "false_positive": "False positives: real images predicted fake",
+    "false_negative": "False negatives: fakes predicted real",
+    "true_positive": "True positives: fakes predicted fake",
+    "true_negative": "True negatives: real images predicted real",
 }
 EACH = 4  # images of each kind
-LONG_SIDE = 512  # pixels; larger pictures are shown smaller
+LONG_SIDE = 512  # pixels; larger images are shown smaller
 STRONG = 0.6  # of a heat map, from which a place speaks for "fake"; 1 - STRONG, up to which it speaks for "real"
 THIRDS = {"rows": ("upper", "middle", "lower"), "columns": ("left", "centre", "right")}
 
@@ -47,13 +47,13 @@ PAGE = """\
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
 ul { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)); list-style: none;
      padding: 0; }
-.pictures { display: grid; gap: 2px; grid-template-columns: 1fr 1fr; }
-.pictures img { image-rendering: auto; width: 100%; }
+.images { display: grid; gap: 2px; grid-template-columns: 1fr 1fr; }
+.images img { image-rendering: auto; width: 100%; }
 p { margin: .3rem 0; overflow-wrap: anywhere; }
 </style>
 <h1>What the detectors were surest of</h1>
 <p>Left the image, right the evidence laid over it: red speaks for fake, blue for real, pale for neither, on one scale
-for all. The pictures belong to the evaluated data and its licence.</p>
+for all. The images belong to the evaluated data and its licence.</p>
 {% for model in models if model.gallery %}
 {% for split, items in model.gallery.items() %}
 <h2>{{ model.name }}, split {{ split }}</h2>
@@ -63,8 +63,8 @@ for all. The pictures belong to the evaluated data and its licence.</p>
 <ul>
 {% for item in chosen %}
 <li>
-<div class="pictures">
-<img src="{{ item.picture }}" alt="{{ title }}: {{ item.id }}">
+<div class="images">
+<img src="{{ item.image }}" alt="{{ title }}: {{ item.id }}">
 {% if item.heat_map %}
 <img src="{{ item.heat_map }}" alt="Evidence in {{ item.id }}">
 {% endif %}
@@ -88,7 +88,7 @@ class Exhibit:
 
     Attributes:
         facts: What report.json says of it: `kind`, `id`, `label`, `generator`, `source`, `score`, `file` (facts),
-            `heat_map_fractions` (shares of the picture, None without a heat map), `remark`.
+            `heat_map_fractions` (fractions of the image, None without a heat map), `remark`.
         image: A JPEG of the image, at most 512 pixels a side.
         heat_map: A JPEG with the evidence laid over it; None for a network that has no heat map.
     """
@@ -176,13 +176,13 @@ def _exhibit(detector: Detector, row: Mapping[str, Any], kind: str, score: float
 
 
 def heat_map_fractions(heat: np.ndarray) -> dict[str, Any]:
-    """Say how much of a picture speaks for either class, and where most of what speaks for "fake" lies.
+    """Say how much of an image speaks for either class, and where most of what speaks for "fake" lies.
 
     Args:
         heat: What `heat_map` returned, of shape `(height, width)` in [0, 1].
 
     Returns:
-        `fake` and `real` (shares of the picture in [0, 1]) and `strongest` (such as "upper left"; None where nothing
+        `fake` and `real` (fractions of the image in [0, 1]) and `strongest` (such as "upper left"; None where nothing
         speaks for "fake").
     """
     fake = heat >= STRONG
@@ -209,18 +209,18 @@ def remark(file: Mapping[str, Any], fractions: Mapping[str, Any] | None) -> str:
     if fractions is None:
         return said
     where = f", most densely {fractions['strongest']}" if fractions["strongest"] else ""
-    return f"{said} {fractions['fake']:.0%} of the picture speaks for fake{where}; {fractions['real']:.0%} for real."
+    return f"{said} {fractions['fake']:.0%} of the image speaks for fake{where}; {fractions['real']:.0%} for real."
 
 
 def write_gallery(folder: Path, galleries: Mapping[str, Mapping[str, Sequence[Exhibit]]]) -> dict[str, Any]:
-    """Write the pictures of all models, and the page `gallery/index.html`.
+    """Write the images of all models, and the page `gallery/index.html`.
 
     Args:
         folder: The report's folder.
         galleries: Exhibits by model and split.
 
     Returns:
-        By model and split what report.json says of each, with the pictures' paths below `folder`.
+        By model and split what report.json says of each, with the images' paths below `folder`.
     """
     home = folder / "gallery"
     home.mkdir(parents=True)
@@ -238,7 +238,7 @@ def write_gallery(folder: Path, galleries: Mapping[str, Mapping[str, Sequence[Ex
                         (folder / name).write_bytes(data)
                 said[model][split].append(exhibit.facts | paths)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
-    # The page lies beside its pictures.
+    # The page lies beside its images.
     models = [
         {"name": name, "gallery": {split: [_beside(one) for one in items] for split, items in splits.items()}}
         for name, splits in said.items()

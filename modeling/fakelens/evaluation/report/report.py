@@ -69,7 +69,7 @@ class EvaluatedModel:
 
     @property
     def images_per_second(self) -> float:
-        """Pictures scored per second, each view of an image being one, with reading and decoding."""
+        """Images scored per second, each view of an image being one, with reading and decoding."""
         images = sum(len(p.ids) * len(p.scores) for p in self.predictions)
         return images / sum(p.seconds for p in self.predictions)
 
@@ -81,9 +81,9 @@ class Evaluation:
     Attributes:
         sources: The splits, as they were opened.
         models: The models' predictions on these splits.
-        controls: What looks at no picture says of them, by split.
+        controls: What looks at no image says of them, by split.
         audits: What `audit_source` returned by split, or `{"not_audited": reason}`; empty if no audit was asked for.
-        unknown_below: The share of P(fake) that the likeliest generator must have to be named.
+        unknown_below: The fraction of P(fake) that the likeliest generator must have to be named.
     """
 
     sources: Sequence[Source]

@@ -93,12 +93,12 @@ def split_tables(split: str, report: dict[str, Any]) -> dict[str, Any]:
         ("How sure: 95 % intervals", _intervals_table(results)),
         ("One model against another", table(COMPARED, compared) if compared else ""),
         ("When it says uncertain", table(*coverage_table(covered))),
-        ("Reals called fake all the same, by source", table(ALARMS, alarms) if alarms else ""),
+        ("False positives outside the band, by source", table(ALARMS, alarms) if alarms else ""),
         ("Calibration, before and after the temperature", _calibration_table(split, models)),
         ("Robustness", table(*stability_rows(robustness)) if robustness else ""),
         ("Robustness, step by step", table(*step_rows(robustness)) if robustness else ""),
         ("Under attack", _attack_table([(m["name"], m["attacks"][split]) for m in models if "attacks" in m])),
-        ("A share of the images under attack", table(*scenario_rows(scenarios)) if scenarios else ""),
+        ("A fraction of the images under attack", table(*scenario_rows(scenarios)) if scenarios else ""),
         ("Who made it", _attribution_table(attributed)),
         *(_confusion(f"{name}, {split}, {view}", one) for name, view, one in attributed),
         *(detail for m in models for detail in _details(m, split)),
@@ -123,7 +123,7 @@ def split_tables(split: str, report: dict[str, Any]) -> dict[str, Any]:
 def _groups_table(results: list[tuple[str, str, dict[str, Any]]]) -> str:
     """Return errors counted, and the AUROC over generators and over sources, where there are any."""
     kinds = [k for k in ("generator", "source") if any(r[f"per_{k}"] for *_, r in results)]
-    header = ["model", "view", "reals called fake", "fakes called real"]
+    header = ["model", "view", "false positives", "false negatives"]
     for kind in kinds:
         header += [f"mean over {kind}s", f"worst {kind}"]
     rows = []

@@ -55,7 +55,7 @@ def stability_rows(tables: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def step_rows(tables: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return a row a step and model, the clean pictures first.
+    """Return a row a step and model, the clean images first.
 
     Args:
         tables: What `robustness_table` returned, by model.

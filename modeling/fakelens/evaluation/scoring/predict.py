@@ -28,7 +28,7 @@ from fakelens.inference.threads import in_order, workers
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one model said of one split; every array has one entry a judged image, in the source's order.
+    """What one model said of one split; every array has one entry a scored image, in the source's order.
 
     Attributes:
         model: The model's name.
@@ -61,7 +61,7 @@ class Predictions:
 
     @property
     def rows(self) -> int:
-        """Rows read, whether judged or skipped."""
+        """Rows read, whether scored or skipped."""
         return len(self.ids) + sum(self.skipped.values())
 
 
@@ -92,7 +92,7 @@ def predict(
 
     Raises:
         UserError: If a view is unknown, the data cannot be read, `partial` cannot be written, or not one image can be
-            judged.
+            scored.
     """
     check_views(list(views))
     # Five seconds at the end of every stream, for a process that is about to exit. This one is not.
@@ -161,7 +161,7 @@ def _join(parts: Sequence[Part], scorer: Scorer, source: Source, views: Sequence
     is_scored = [not reason for part in parts for reason in part.reasons]
     if not any(is_scored):
         reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.most_common()) or "it is empty"
-        raise UserError(f"No image of {source.spec}, split {source.split!r}, could be judged: {reasons}.")
+        raise UserError(f"No image of {source.spec}, split {source.split!r}, could be scored: {reasons}.")
 
     def joined(column: Callable[[Part], list[Any]]) -> np.ndarray:
         return np.array([value for part in parts for value in column(part)])[is_scored]

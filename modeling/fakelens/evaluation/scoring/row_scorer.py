@@ -19,10 +19,10 @@ COLUMNS = ("id", "label", "generator", "source")
 
 
 class Scorer(Protocol):
-    """What can be evaluated: `fakelens.inference.detector.Detector`, or anything else that scores pictures."""
+    """What can be evaluated: `fakelens.inference.detector.Detector`, or anything else that scores images."""
 
     def scores(self, images: list[Image.Image]) -> np.ndarray:
-        """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB pictures of any size."""
+        """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB images of any size."""
 
 
 class Scoring:
@@ -46,7 +46,7 @@ class Scoring:
         self.turn = Lock()
 
     def warm_up(self) -> None:
-        """Judge a grey picture: what is loaded and set up at the first call shall not count as the model's time."""
+        """Score a grey image: what is loaded and set up at the first call shall not count as the model's time."""
         if self.detector:
             self.probabilities([Image.new("RGB", (64, 64), "grey")])
 
@@ -77,7 +77,7 @@ class Scoring:
     def probabilities(self, images: list[Image.Image]) -> tuple[np.ndarray, float]:
         """Return the probability of each class, of shape `(len(images), classes)`, and the seconds that it took.
 
-        What threads do side by side counts as the share of it that each did.
+        What threads do side by side counts as the fraction of it that each did.
         """
         if not images:
             return np.empty((0, 0)), 0.0

@@ -22,7 +22,7 @@ END = re.compile(r"^<!-- end of yours -->$", flags=re.MULTILINE)
 OURS = frozenset(
     {"license", "license_name", "library_name", "pipeline_tag", "datasets", "metrics", "tags", "widget", "model-index"}
 )
-SAMPLE_IMAGES = "examples/sample-"  # pictures that stand in where nobody gave any
+SAMPLE_IMAGES = "examples/sample-"  # images that stand in where nobody gave any
 
 
 def carry_over(new: str, old: bytes, repo_id: str) -> tuple[str, bool]:
@@ -55,7 +55,7 @@ def carry_over(new: str, old: bytes, repo_id: str) -> tuple[str, bool]:
         new_body = f"{new_body[: begin.end()]}\n\n{yours}\n\n{new_body[end.start() :]}"
     for content in kept:
         new_body = f"{new_body.rstrip()}\n\n{content}\n"
-    # Pictures of the sample never take the place of others.
+    # Images of the sample never take the place of others.
     keeps_images = bool(metadata.get("widget")) and (
         not new_metadata.get("widget") or (_is_sample(new_metadata) and not _is_sample(metadata))
     )

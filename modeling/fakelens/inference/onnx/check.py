@@ -22,7 +22,7 @@ IMAGES = 50
 BATCH_SIZES = (1, 7)  # of one, and of more than the export's example
 TOLERANCE = 1e-4  # of a probability
 ROUNDING = 1e-6  # a score as near as this to a threshold may fall on either side of it
-SIDES = (24, 640)  # pixels, of the pictures made on the spot
+SIDES = (24, 640)  # pixels, of the images made on the spot
 METRICS = ("auroc", "accuracy")
 
 
@@ -162,7 +162,7 @@ def check(reference: Detector, exported: Detector, sample: Sample) -> dict[str, 
 
 
 def cost(reference: Detector, quantised: Detector, sample: Sample) -> dict[str, Any]:
-    """Say what a quantised model loses, without judging it.
+    """Say what a quantised model loses, without scoring it.
 
     Args:
         reference: The PyTorch model.

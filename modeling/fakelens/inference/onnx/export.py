@@ -162,7 +162,7 @@ def write_graph(model: PreTrainedModel, inputs: Mapping[str, torch.Tensor], path
 
     Args:
         model: In evaluation mode, on the CPU.
-        inputs: An example of what its processor makes, for at least 2 pictures; names and shapes are kept.
+        inputs: An example of what its processor makes, for at least 2 images; names and shapes are kept.
         path: The file.
 
     Raises:

@@ -36,7 +36,7 @@ from fakelens.training.calibration.thresholds import (
 
 @dataclass(frozen=True)
 class Scored:
-    """What a detector said of labelled pictures.
+    """What a detector said of labelled images.
 
     Attributes:
         probabilities: Of the detector's classes, of shape `(count, classes)`, "real" first.
@@ -67,8 +67,8 @@ def fit(
         scored: What the detector said of images that no result will be reported on.
         rule: For the decision threshold: a number, "best_f1" or "max_fpr:RATE".
         method: One of `fakelens.training.calibration.thresholds.METHODS`.
-        max_fpr: Share of real images that may be called fake outside the band, in (0, 1).
-        max_miss: Share of fakes that may be called real outside the band, in (0, 1).
+        max_fpr: Fraction of real images that may be predicted fake outside the band, in (0, 1).
+        max_miss: Fraction of fakes that may be predicted real outside the band, in (0, 1).
 
     Returns:
         The record, as JSON takes it: `temperature` (all that the logits are divided by), `bias` (what was now added to
@@ -140,11 +140,11 @@ def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 
 
 def score_images(detector: Detector, images: Iterable[tuple[Image.Image, int]]) -> Scored:
-    """Return what a detector says of pictures, a batch in memory at a time.
+    """Return what a detector says of images, a batch in memory at a time.
 
     Args:
         detector: The detector.
-        images: Pictures with their labels, 0 real, 1 fake.
+        images: Images with their labels, 0 real, 1 fake.
 
     Raises:
         UserError: If there are none.
@@ -171,7 +171,7 @@ def _apply(detector: Detector, scored: Scored) -> tuple[list[str], float]:
     temperature = fit_temperature(scored.probabilities, labels, current)
     notes = []
     if separated(scored.probabilities, labels):
-        notes.append("not one image is misjudged: the temperature rests on the number of images alone")
+        notes.append("not one image is misclassified: the temperature rests on the number of images alone")
     if any(np.isclose(temperature, bound, rtol=1e-3) for bound in BOUNDS):
         notes.append(f"the temperature is at its bound ({temperature:.3g}): the images do not determine it")
     if not apply_temperature(detector, temperature / current, scored.images):

@@ -1,9 +1,9 @@
 """A temperature and a bias, for detectors that lean to one side: what no temperature puts right.
 
 Platt, "Probabilistic Outputs for Support Vector Machines" (1999). Training images are degraded and their classes mixed
-in a recipe's shares; on images as they come, one class may then be favoured by a constant. It is added to the bias of
-the network's last layer, so the order of a detector's scores stays as it is; except in a patch lens, whose places
-count by their detail: there a bias moves a picture with little detail less than others.
+in a recipe's fractions; on images as they come, one class may then be favoured by a constant. It is added to the bias
+of the network's last layer, so the order of a detector's scores stays as it is; except in a patch lens, whose places
+count by their detail: there a bias moves an image with little detail less than others.
 """
 
 from collections.abc import Sequence

@@ -24,8 +24,8 @@ TINY = np.finfo(np.float64).tiny
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray, current: float = 1.0) -> float:
     """Return the temperature at which the labels are likeliest: the least mean negative log-likelihood.
 
-    Where not one image is misjudged, that would be a temperature of 0: more certainty than any number of images can
-    show. Each class then counts two images more, one of each label: Platt's targets (1999),
+    Where not one image is misclassified, that would be a temperature of 0: more certainty than any number of images
+    can show. Each class then counts two images more, one of each label: Platt's targets (1999),
     (n + 1) / (n + 2) instead of 1.
 
     Args:
@@ -44,7 +44,7 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray, current: floa
 
 
 def separated(probabilities: np.ndarray, labels: np.ndarray) -> bool:
-    """Tell whether not one image is misjudged, so that the likelihood has no end to how sure it wants scores to be.
+    """Tell whether no image is misclassified, so that no finite temperature has the highest likelihood.
 
     Args:
         probabilities: Of each class, of shape `(count, classes)`, "real" first.
@@ -130,7 +130,7 @@ def _divide_last_layer(detector: Detector, factor: float, images: Sequence[Image
 
 
 def _likeliest(logits: np.ndarray, targets: np.ndarray) -> float:
-    """Return the temperature at which P(fake) is nearest to the targets, shares of shape `(count,)`."""
+    """Return the temperature at which P(fake) is nearest to the targets, fractions of shape `(count,)`."""
 
     def loss(log_temperature: float) -> float:
         real, fake = _log_verdicts(log_softmax(logits / np.exp(log_temperature), axis=1))

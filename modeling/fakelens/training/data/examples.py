@@ -102,7 +102,7 @@ class Prepare:
 class ValidationSet(torch.utils.data.Dataset):
     """A validation split's undecoded rows in memory, decoded as they are read.
 
-    Of known length, so that several processes evaluate every row once. A picture that is there twice counts once: it
+    Of known length, so that several processes evaluate every row once. An image that is there twice counts once: it
     is one piece of evidence, for a threshold too.
 
     Args:
@@ -145,11 +145,11 @@ def _one(prepare: Prepare, row: dict[str, Any]) -> dict[str, list[Any]]:
 
 
 def held_out(content: str, fraction: float, seed: int) -> bool:
-    """Tell whether an image belongs to the held-out share: by a hash, which needs no length and never changes.
+    """Tell whether an image belongs to the held-out fraction: by a hash, which needs no length and never changes.
 
     Args:
         content: The image's `content_id`; of an image that was made from another one, that one's.
         fraction: In (0, 1).
-        seed: Another seed draws another share.
+        seed: Another seed draws another fraction.
     """
     return zlib.crc32(f"{seed}/{content}".encode()) / 2**32 < fraction

@@ -1,4 +1,4 @@
-"""Several sources read as one: training data in fixed shares, validation data side by side."""
+"""Several sources read as one: training data in fixed fractions, validation data side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,13 +24,13 @@ class Part:
 
 
 def mix(parts: Sequence[Part], seed: int) -> Source:
-    """Return one source whose rows are drawn from several, each at its share.
+    """Return one source whose rows are drawn from several, each at its fraction.
 
     The stream ends when every source has been read to its end; until then the shorter ones begin again. The draw is by
     the seed, so that a resumed run meets the same rows.
 
     Args:
-        parts: The first gives its name; each has at least one row, and their shares add up to 1.
+        parts: The first gives its name; each has at least one row, and their fractions add up to 1.
         seed: Of the draw.
 
     Returns:

@@ -104,7 +104,7 @@ class Choice:
         return self._narrow(replace(source, rows=rows), held=False)
 
     def validation(self, spec: str, train_split: str, validation_split: str) -> Source:
-        """Return a source's rows to validate on: the held-out share of training, or another split."""
+        """Return a source's rows to validate on: the held-out fraction of training, or another split."""
         return self._narrow(open_source(spec, validation_split if self.fraction is None else train_split), held=True)
 
     def _narrow(self, source: Source, held: bool) -> Source:
@@ -126,7 +126,7 @@ def open_training_data(data: DataArguments, seed: int, unseen: Collection[str] |
 
     Args:
         data: The recipe's keys.
-        seed: Of the held-out share and of mixing.
+        seed: Of the held-out fraction and of mixing.
         unseen: Generators that the detector to start from never saw; None if training starts afresh.
 
     Raises:
@@ -174,7 +174,8 @@ def open_training_data(data: DataArguments, seed: int, unseen: Collection[str] |
 def _new_parts(source: Source, only: frozenset[str] | None, fraction: float) -> list[Part]:
     if only is None:
         return [Part(source, fraction)]
-    # One generator's fakes would be few among all reals: they get as many rows. How many there are, no source says.
+    # One generator's fakes would be few among all real images: they get as many rows. How many there are, no source
+    # says.
     source = replace(source, rows=None)
     halves = (source.stream.filter(partial(_is, label), input_columns="label") for label in (FAKE, REAL))
     return [Part(replace(source, stream=half), fraction / 2) for half in halves]

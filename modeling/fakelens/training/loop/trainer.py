@@ -29,7 +29,7 @@ class DetectorTrainer(Trainer):
     """A Trainer for detectors.
 
     Args:
-        adversarial: What share of the training data is attacked, and how; None for none.
+        adversarial: What fraction of the training data is attacked, and how; None for none.
         cutmix: How training images are mixed, after the attack; None for not at all.
         **kwargs: transformers' Trainer's own.
     """
@@ -174,7 +174,7 @@ class DetectorTrainer(Trainer):
         )
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Compute the loss as transformers does, with frozen normalisations held still; of mixed images by share."""
+        """Compute the loss as transformers does, with frozen normalisations held still."""
         if model.training:
             hold_frozen_statistics(model)
         if "targets" in inputs:

@@ -19,7 +19,7 @@ METRICS = ("accuracy", "precision", "recall", "f1", "auroc")
 
 
 def calibrate(detector: Detector, data: TrainingData, rule: str, method: str = "temperature") -> dict[str, Any]:
-    """Judge the validation split, calibrate the model on it, and return its metrics there.
+    """Score the validation split, calibrate the model on it, and return its metrics there.
 
     Args:
         detector: Its model is calibrated in place.

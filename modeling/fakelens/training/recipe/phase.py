@@ -28,7 +28,7 @@ class Phase:
         batch_size: Images per step and device.
         monitor: Validation metric for the best checkpoint, early stopping and the plateau.
         early_stopping: Evaluations without improvement after which the phase ends.
-        adversarial: Share of training data that is attacked, see `AdversarialMix`.
+        adversarial: Fraction of training data that is attacked, see `AdversarialMix`.
     """
 
     name: str = "train"

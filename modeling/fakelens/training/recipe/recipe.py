@@ -54,7 +54,7 @@ class ModelArguments:
     decision_threshold: str = field(
         default="0.5",
         metadata={
-            "help": "P(fake) from which an image is called fake, or best_f1 or max_fpr:RATE on validation data."
+            "help": "P(fake) from which an image is predicted fake, or best_f1 or max_fpr:RATE on validation data."
         },
     )
     calibration: str = field(
@@ -72,7 +72,7 @@ class DataArguments:
     train_split: str = field(default="train", metadata={"help": "Split to train on."})
     validation_split: str = field(default="validation", metadata={"help": "Split for thresholds and early stopping."})
     holdout: float | None = field(
-        default=None, metadata={"help": "Take this share of the training split for validation instead, by content."}
+        default=None, metadata={"help": "Take this fraction of the training split for validation instead, by content."}
     )
     max_validation_rows: int = field(default=5000, metadata={"help": "Validation images kept in memory, at most."})
     train_rows: int | None = field(default=None, metadata={"help": "Rows an epoch, where the source does not say."})
@@ -87,7 +87,7 @@ class DataArguments:
         default=None, metadata={"help": "Generators left out of training and validation, in any spelling."}
     )
     only_generators: list[str] | None = field(
-        default=None, metadata={"help": "Of the fakes in data use these generators' alone, and as many reals."}
+        default=None, metadata={"help": "Of the fakes in data use these generators' alone, and as many real images."}
     )
     classes: str = field(default="verdict", metadata={"help": "verdict (real, fake) or generator (real, each name)."})
     generators: list[str] | None = field(
@@ -98,15 +98,17 @@ class DataArguments:
     extra_data: list[str] = field(
         default_factory=list, metadata={"help": "Further SOURCEs mixed into training, such as reconstructed pairs."}
     )
-    extra_fraction: float = field(default=0.2, metadata={"help": "Share of training rows that come from extra_data."})
+    extra_fraction: float = field(
+        default=0.2, metadata={"help": "Fraction of training rows that come from extra_data."}
+    )
     rehearsal: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "With start_from: SOURCEs that it learnt from, to be trained and judged on along with data."
+            "help": "With start_from: SOURCEs that it learnt from, to be trained and evaluated on along with data."
         },
     )
     rehearsal_fraction: float = field(
-        default=0.5, metadata={"help": "Share of training rows that come from rehearsal; 0 only judges on it."}
+        default=0.5, metadata={"help": "Fraction of training rows that come from rehearsal; 0 only evaluates on it."}
     )
 
     # what is done to training images
@@ -119,7 +121,7 @@ class DataArguments:
     cutmix: float = field(
         default=0.0,
         metadata={
-            "help": "Share of training images that get a rectangle of another one, and labels to match; 0 for none."
+            "help": "Fraction of training images that get a rectangle of another one, and labels to match; 0 for none."
         },
     )
     train_crop: int | None = field(
@@ -263,11 +265,11 @@ def _check_values(model: ModelArguments, data: DataArguments) -> None:
     if data.classes not in ("verdict", "generator"):
         raise UserError(f"classes is {data.classes!r}; it is verdict or generator.")
     if data.holdout is not None and not 0 < data.holdout < 1:
-        raise UserError(f"holdout is {data.holdout}; it is a share between 0 and 1.")
+        raise UserError(f"holdout is {data.holdout}; it is a fraction between 0 and 1.")
     if not 0 < data.extra_fraction < 1:
-        raise UserError(f"extra_fraction is {data.extra_fraction}; it is a share between 0 and 1.")
+        raise UserError(f"extra_fraction is {data.extra_fraction}; it is a fraction between 0 and 1.")
     if not 0 <= data.rehearsal_fraction < 1:
-        raise UserError(f"rehearsal_fraction is {data.rehearsal_fraction}; it is a share from 0 to below 1.")
+        raise UserError(f"rehearsal_fraction is {data.rehearsal_fraction}; it is a fraction from 0 to below 1.")
     if data.extra_data and data.rehearsal and data.extra_fraction + data.rehearsal_fraction >= 1:
         raise UserError("extra_fraction and rehearsal_fraction add up to 1 or more: nothing is left for data.")
     if data.only_generators is not None and not data.only_generators:
@@ -277,7 +279,7 @@ def _check_values(model: ModelArguments, data: DataArguments) -> None:
     if data.train_crop is not None and data.train_crop < 1:
         raise UserError(f"train_crop is {data.train_crop}; it is a side in pixels, at least 1.")
     if not 0 <= data.cutmix <= 1:
-        raise UserError(f"cutmix is {data.cutmix}; it is a share from 0 to 1.")
+        raise UserError(f"cutmix is {data.cutmix}; it is a fraction from 0 to 1.")
     if data.shuffle_buffer < 1 or data.max_validation_rows < 1:
         raise UserError("shuffle_buffer and max_validation_rows must be at least 1.")
     model.decision_threshold = str(model.decision_threshold)
