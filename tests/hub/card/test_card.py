@@ -81,8 +81,8 @@ def test_tables_hold_the_reports_numbers(render):
         raw, normalised = view()["overall"][key], view(0.612345678)["overall"][key]
         interval = [" (0.902 to 0.932)", " (0.602 to 0.632)"] if key == "auroc" else ["", ""]
         assert table[title] == [f"{raw:.4f}{interval[0]}", f"{normalised:.4f}{interval[1]}"], title
-    assert table["Real images predicted fake"] == ["39 of 1,100"] * 2
-    assert table["Fake images predicted real"] == ["67 of 1,000"] * 2
+    assert table["False positives"] == ["39 of 1,100"] * 2
+    assert table["False negatives"] == ["67 of 1,000"] * 2
     auroc = "0.5111 (0.501 to 0.531)"
     assert table["sd-3.5, held out of training"] == ["600", auroc, "0.4111", auroc, "0.4111"]
     assert table["flux\\|dev"] == ["400", "undefined", "0.9333", "undefined", "0.9333"]
@@ -96,7 +96,7 @@ def test_tables_hold_the_reports_numbers(render):
 def test_what_is_uncertain_calibrated_and_robust_is_told(render, model):
     evaluation = section(render(models=[entry(model, robustness={"test": ROBUSTNESS})]), "Evaluation")
     table = rows(evaluation)
-    assert table["Images scored"] == ["0.7172"] * 2
+    assert table["Coverage (images with a verdict)"] == ["0.7172"] * 2
     assert table["Errors among them"] == ["0.0515"] * 2
     assert "raw 0.2828 and 0.1818, " in evaluation and "divided by 1.75" in evaluation
     assert table["jpeg 50"] == ["0.8586", "0.0606", "0.7778", "0.1212"]

@@ -1,4 +1,4 @@
-"""What a detector gains by leaving images uncertain: the share it scores against its errors among them.
+"""What a detector gains by leaving images uncertain: its coverage against its error rate.
 
 The curve is that of selective classification (El-Yaniv and Wiener, 2010): the images nearest to the decision threshold
 are left uncertain first, and more and more with them. Its area, AURC (Geifman, Uziel and El-Yaniv, 2019,

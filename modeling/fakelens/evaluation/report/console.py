@@ -50,8 +50,7 @@ def print_summary(report: dict[str, Any]) -> None:
         if table.rows:
             console.print(table)
     console.print(
-        "accuracy: of two verdicts; coverage: fraction of images outside the uncertain band; gap: the shortcut gap, AUROC raw - "
-        "normalised"
+        "coverage: fraction of images outside the uncertain band; gap: the shortcut gap, AUROC raw - normalised"
     )
     for model in report["models"]:
         if "attacks_skipped" in model:

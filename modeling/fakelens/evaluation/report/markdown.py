@@ -64,7 +64,8 @@ Images/s counts every view of an image, with reading and decoding.
 ## How to read it
 
 * Fake is the positive class: AP is average precision. A dash is undefined: it needs a class that is not there.
-* *TPR at 5 % FPR* is the recall at the best threshold that predicts fake for at most 5 % of these real images. ECE has {{ ece_bins }} bins of equal width on P(fake).
+* *TPR at 5 % FPR* is the recall at the best threshold that predicts fake for at most 5 % of these real
+  images. ECE has {{ ece_bins }} bins of equal width on P(fake).
 * *raw* is the image as its file holds it; *normalised* brings it to a long side of {{ normal_side }} pixels and
   JPEG quality {{ normal_quality }}, *hard* to {{ hard_side }} pixels and quality {{ hard_quality }}.
 * The *shortcut gap* is the AUROC that goes when size, format and compression no longer tell the classes apart. Fine

@@ -2,8 +2,8 @@
 
 Grad-CAM (Selvaraju et al., 2017, https://arxiv.org/abs/1610.02391) weighs a network's last feature maps by the
 gradient of its answer. Here the answer is logit(fake) - logit(real), and the map is not stretched to its own extremes:
-each location's contribution to the answer goes through a sigmoid, so that 0.5 is no evidence, 1 is fake and 0 is real, and
-two images can be compared. A network that scores patches itself is asked for these scores instead.
+each location's contribution to the answer goes through a sigmoid, so that 0.5 is no evidence, 1 is fake and 0 is real,
+and two images can be compared. A network that scores patches itself is asked for these scores instead.
 """
 
 from pathlib import Path

@@ -30,8 +30,8 @@ BAND_FIGURES = {
     "coverage": "Coverage (images with a verdict)",
     "error": "Errors among them",
     "error_without_band": "Errors without the band",
-    "false_positive_rate": "Real images predicted fake, of all real ones",
-    "miss_rate": "Fakes predicted real, of all fakes",
+    "false_positive_rate": "False-positive rate",
+    "miss_rate": "False-negative rate",
 }
 OPENFAKE_LICENSE = "cc-by-nc-4.0"
 
