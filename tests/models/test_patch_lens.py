@@ -1,5 +1,7 @@
 """The patch lens: what a patch sees, that its patches add up to its verdict, and that it survives being saved."""
 
+import json
+
 import pytest
 import timm
 import torch
@@ -132,3 +134,15 @@ def test_what_it_cannot_be_cut_from_is_refused():
         PatchLensConfig(stages=0)
     with pytest.raises(ValueError, match="patch_weight_contrast"):
         PatchLensConfig(patch_weight_contrast=-1)
+
+
+def test_an_older_config_is_read_with_the_same_meaning(tmp_path):
+    model = lens(patch_weight_contrast=9.0)
+    model.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["evidence"] = config.pop("patch_weight_contrast")  # its name in configs of before
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    again = PatchLensForImageClassification.from_pretrained(tmp_path)
+    assert again.config.patch_weight_contrast == 9.0 and "evidence" not in again.config.to_dict()
+    with torch.inference_mode():
+        assert torch.equal(again(rough(levels=4)).logits, model(rough(levels=4)).logits)

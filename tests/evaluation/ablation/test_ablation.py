@@ -8,7 +8,7 @@ import yaml
 from PIL import Image
 
 from fakelens.errors import UserError
-from fakelens.evaluation.ablation.ablation import Ablation, ablate, folder_name
+from fakelens.evaluation.ablation.ablation import Ablation, _earlier, ablate, folder_name
 from tests.conftest import load_script
 from tests.tiny_data import write_tiny_data
 
@@ -62,7 +62,7 @@ def test_two_values_make_two_models_one_table_and_one_plot(script, recipe, tmp_p
     assert report["base"]["seed"] == 7 and report["evaluation"]["eps"] == [0, 0.05]
     for one in report["results"]:
         keys = json.loads((output / one["folder"] / "recipe.json").read_text())
-        assert keys["phases"][1]["adversarial"] == {"share": one["value"], "eps": [0.1]} and keys["seed"] == 7
+        assert keys["phases"][1]["adversarial"] == {"fraction": one["value"], "eps": [0.1]} and keys["seed"] == 7
         scored = json.loads((output / one["folder"] / "report" / "report.json").read_text())["models"][0]
         assert one["metrics"] == scored["results"]["test"]["raw"]["overall"]
         assert one["attacks"]["fgsm"][1] == scored["attacks"]["test"]["fgsm"][1]
@@ -156,3 +156,15 @@ def test_every_value_has_a_folder_of_its_own():
     names = [folder_name(text) for text in texts]
     assert names[:3] == texts[:3] and len(set(names)) == len(texts)
     assert all(name and "/" not in name and not name.startswith(".") and len(name) < 60 for name in names)
+
+
+def test_results_of_an_older_record_are_taken_up(tmp_path):
+    report = {"recipe": "r.yaml", "key": KEY, "base": {"extra_fraction": 0.2}, "evaluation": {"split": "test"}}
+    done = {"folder": "0", "status": "done"}
+    names_before = {
+        "key": KEY.replace("fraction", "share"),
+        "base": {"extra_share": 0.2},
+        "judging": {"split": "test"},
+    }
+    (tmp_path / "ablation.json").write_text(json.dumps({"recipe": "r.yaml", "results": [done]} | names_before))
+    assert _earlier(tmp_path, report) == {"0": done}

@@ -77,3 +77,14 @@ def test_a_report_that_cannot_be_used_is_refused(model, tmp_path, changes, words
 def test_a_folder_without_a_report_is_refused(model, tmp_path):
     with pytest.raises(UserError, match=r"No report.json in .*evaluate.py"):
         read_report(tmp_path, read_checkpoint(model))
+
+
+def test_a_report_of_the_schema_before_is_read_under_the_names_now(model, tmp_path):
+    changes = {"robustness": {"test": {"clean": {}, "steps": [{"reals_became_fake": 0.1, "fakes_became_real": 0.2}]}}}
+    folder = write_report(tmp_path / "report", model, schema_version=2, models=[entry(model, **changes)])
+    content = json.loads((folder / "report.json").read_text())
+    content["data"]["splits"]["test"]["judged"] = content["data"]["splits"]["test"].pop("scored")
+    (folder / "report.json").write_text(json.dumps(content))
+    report = read_report(folder, read_checkpoint(model))
+    assert report.splits["test"]["scored"] == 2100
+    assert report.robustness["test"]["steps"] == [{"real_to_fake": 0.1, "fake_to_real": 0.2}]

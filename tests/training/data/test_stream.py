@@ -1,6 +1,7 @@
 """Who is dealt which rows: every one once a pass, whatever the shards, the processes and their loader workers."""
 
 import dataclasses
+import json
 import zlib
 from collections import Counter
 from itertools import islice
@@ -152,6 +153,16 @@ def test_no_row_to_train_on_is_said_and_not_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(stream_module, "GIVE_UP", 20)
     with pytest.raises(UserError, match="could not be used"):
         next(iter(stream_of(dataclasses.replace(source, stream=damaged))))
+
+
+def test_the_progress_of_an_older_checkpoint_is_read(tmp_path):
+    progress = Progress.at_start(1, 2)
+    progress.save(tmp_path, 0)
+    path = tmp_path / "progress-0.json"
+    facts = json.loads(path.read_text())
+    facts["places"] = facts.pop("positions")  # its name in checkpoints of before
+    path.write_text(json.dumps(facts))
+    assert progress_module.load_progress(tmp_path, 0) == progress
 
 
 @pytest.mark.parametrize(

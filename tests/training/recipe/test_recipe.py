@@ -84,3 +84,19 @@ def test_half_precision_without_a_gpu_falls_back_and_says_so(write, monkeypatch)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     recipe = load_recipe(write("fp16: true\n"))
     assert recipe.run.fp16 is False and "fp16 needs a CUDA device" in recipe.notes[0]
+
+
+def test_keys_of_older_recipes_are_read_under_their_names_now(write):
+    old = write(
+        "extra_data: a\nextra_share: 0.3\ndegradations: [{name: crop, share: [0.4, 0.7]}, {name: jpeg}]\n"
+        "phases: [{adversarial: {share: 0.2, eps: [0.05]}}, {steps: 2}]\n"
+    )
+    recipe = load_recipe(old, ["--phases.0.adversarial.share", "0.4", "--degradations.0.share", "0.5"])
+    assert recipe.data.extra_fraction == recipe.keys["extra_fraction"] == 0.3
+    assert recipe.data.degradations == [{"name": "crop", "fraction": 0.5}, {"name": "jpeg"}]
+    assert recipe.phases[0].adversarial.fraction == 0.4 and recipe.phases[1].adversarial is None
+    assert load_recipe(old, ["--extra-share=0.1"]).data.extra_fraction == 0.1
+    continued = load_recipe(write("start_from: a\nrehearsal: b\nrehearsal_share: 0.2\n"))
+    assert continued.data.rehearsal_fraction == 0.2
+    with pytest.raises(UserError, match="both extra_share and extra_fraction"):
+        load_recipe(write("extra_share: 0.3\nextra_fraction: 0.3\n"))

@@ -29,6 +29,7 @@ from fakelens.training.loop.members import join_members
 from fakelens.training.loop.phases import run_phases
 from fakelens.training.loop.record import environment, now
 from fakelens.training.loop.validation import calibrate
+from fakelens.training.recipe.keys import current_keys
 from fakelens.training.recipe.recipe import Recipe
 
 
@@ -101,7 +102,7 @@ def _check_folder(out: Path, recipe: Recipe) -> None:
             f"{out} holds a run already. Go on with it by --resume true, write elsewhere with --output_dir, "
             "or remove the folder."
         )
-    before = json.loads((out / "recipe.json").read_text(encoding="utf-8"))
+    before = current_keys(json.loads((out / "recipe.json").read_text(encoding="utf-8")))
     wanted = _plain(recipe.keys)
     changed = sorted(k for k in before | wanted if before.get(k) != wanted.get(k))
     if changed:
