@@ -31,11 +31,12 @@ browser: setup ## for the browser tests: Chromium (with apt-get, as root) and on
 	apt-get update && apt-get install -y --no-install-recommends chromium
 	npm --prefix space/browser ci --ignore-scripts --no-audit --no-fund
 
-quality: setup ## lint (docstring arguments against signatures too), format, types, layers
+quality: setup ## lint (docstring arguments against signatures too), format, types, layers, words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/words.py
 
 format: setup ## rewrite the code in the project's format
 	$(BIN)/ruff format .

@@ -18,7 +18,7 @@ LOOK = """
 import json, numpy as np
 json.dumps({
     "verdicts": [[v.verdict, v.score, v.error] for v in verdicts], "steps": len(steps),
-    "maps": [[list(m.shape), float(np.ptp(m))] for m in (evidence, by_hiding)], "image": list(image.size),
+    "maps": [[list(m.shape), float(np.ptp(m))] for m in (heat, by_hiding)], "image": list(image.size),
     "published": [{row["label"]: row["score"] for row in scores} for scores in published],
     "tuned": load_detector(tuned, device="cpu").scores([Image.open(path).convert("RGB") for path in files]).tolist(),
 })

@@ -79,7 +79,7 @@ def test_report_json_has_its_schema(written, parquet):
     assert "gallery/index.html" in page
     calls = {m["name"]: m["results"]["wild"]["raw"]["overall"]["false_positives"] for m in report["models"]}
     for name, count in calls.items():
-        assert f"**{name} on `wild`**: AUROC" in page and f"it calls {count} of 8 real images fake" in page
+        assert f"**{name} on `wild`**: AUROC" in page and f"it has {count} false positives among 8 real images" in page
 
 
 def test_checkpoints_come_in_the_order_of_their_steps(written):

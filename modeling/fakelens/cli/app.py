@@ -43,7 +43,9 @@ class Detect(TyperCommand):
 def detect(
     paths: Annotated[
         list[str],
-        typer.Argument(help="Image files, folders (walked), zips, http(s) addresses, or - for a list on stdin."),
+        typer.Argument(
+            help="Image files, folders (with their subfolders), zips, http(s) addresses, or - for a list on stdin."
+        ),
     ],
     model: Annotated[
         str | None, typer.Option(help="Folder or Hub repo of the detector. Default: $FAKELENS_MODEL, then patch_lens.")

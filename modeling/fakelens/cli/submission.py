@@ -43,7 +43,7 @@ class Row:
 def predict_folder(
     detector: Detector, folder: Path, unknown_below: float = UNKNOWN_BELOW, batch_size: int = 16
 ) -> list[Row]:
-    """Score every image of a folder, walked.
+    """Score every image of a folder and its subfolders.
 
     Args:
         detector: The detector.

@@ -82,7 +82,7 @@ def crops(photograph: np.ndarray, at_most: int) -> np.ndarray:
     tiles = tiles[tiles.std(axis=(1, 2, 3)) > 12]  # intensity levels; a flat tile shows no generator's trace
     chosen = tiles[np.linspace(0, len(tiles) - 1, min(at_most, len(tiles))).round().astype(int)]
     # Photographs differ in sharpness, and a reconstruction is softer than its original: without soft real images, a
-    # detector learns to call blur fake.
+    # detector learns to predict fake for blur.
     blurs = [SOFTNESS[number % len(SOFTNESS)] for number in range(len(chosen))]
     soft = [Image.fromarray(t).filter(ImageFilter.GaussianBlur(b)) for t, b in zip(chosen, blurs, strict=True)]
     return np.stack([np.asarray(tile) for tile in soft])

@@ -100,7 +100,7 @@ def _heat(figure: Figure, axes: Axes, small: Image.Image, heat: np.ndarray | Non
         axes.text(0.5, 0.5, "No heat map: the network\nis in ONNX, without gradients.", ha="center", va="center")
         return
     shrunk = np.asarray(Image.fromarray(heat).resize(small.size, Image.Resampling.BILINEAR))
-    _image(axes, overlay(small, shrunk), "Evidence, on an absolute scale")
+    _image(axes, overlay(small, shrunk), "Heat map, on an absolute scale")
     bar = figure.colorbar(ScalarMappable(Normalize(0, 1), COLOURS), ax=axes, ticks=[0, 0.5, 1], shrink=0.8)
     bar.ax.set_yticklabels(["real", "none", "fake"], fontsize=8)
 

@@ -8,12 +8,12 @@ from typing import Any
 
 Row = dict[str, Any]
 
-# Beside them stand the paths of the images that were asked for: PICTURES.
+# Beside them stand the paths of the drawings that were asked for: DRAWINGS.
 FIELDS = (
     *("path", "verdict", "score", "model"),
     *("sentence", "warnings", "provenance", "disagreement", "notes", "error"),
 )
-IMAGES = ("heatmap", "figure")
+DRAWINGS = ("heatmap", "figure")
 ROUND_COUNTS = (100, 1000, 10_000, 100_000)
 
 

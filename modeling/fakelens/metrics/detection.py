@@ -71,12 +71,12 @@ def detection_metrics(scores: np.ndarray, labels: np.ndarray, threshold: float =
         threshold: P(fake) from which the verdict is "fake", in [0, 1].
 
     Returns:
-        `accuracy`, `precision`, `recall`, `f1`, `specificity` (real images passed), `precision_real` and `f1_real` (as
-        if real were the positive class; its recall is the specificity), `auroc`, `average_precision`,
-        `tpr_at_5_fpr`, `tpr_at_1_fpr` (largest fraction of fakes found while at most 5 % or 1 % of real images are
-        called fake), `ece` (15 equal bins on P(fake)), `brier`; the counts `true_negatives`, `false_positives`,
-        `false_negatives`, `true_positives`, `misclassified`, `count`, `real`, `fake`. What needs a class that is
-        absent is None; precision and F1 are 0 where the class is there but none was called by its name.
+        `accuracy`, `precision`, `recall`, `f1`, `specificity`, `precision_real` and `f1_real` (as if real were the
+        positive class; its recall is the specificity), `auroc`, `average_precision`, `tpr_at_5_fpr` and `tpr_at_1_fpr`
+        (highest recall at a false-positive rate of at most 5 % or 1 %), `ece` (15 equal bins on P(fake)), `brier`; the
+        counts `true_negatives`, `false_positives`, `false_negatives`, `true_positives`, `misclassified`, `count`,
+        `real` and `fake`. What needs a class that is absent is None; precision and F1 are 0 where the class is there
+        but was never predicted.
 
     Raises:
         UserError: If there are no images, or scores that are not numbers in [0, 1], or labels other than 0 and 1.

@@ -22,7 +22,7 @@ class EnsembleConfig(DetectorConfig):
     Args:
         members (`list[dict[str, Any]]`, *optional*, defaults to `[]`): Each member's configuration as a dictionary,
             with its `model_type`.
-        member_weights (`list[float]`, *optional*): Each member's share in the vote, scaled to sum to 1. Equal shares
+        member_weights (`list[float]`, *optional*): Each member's weight in the vote, scaled to sum to 1. Equal weights
             by default.
         **kwargs: Passed to [`DetectorConfig`]: labels, `logit_temperature`, `decision_threshold`.
 

@@ -35,14 +35,14 @@ def make_image(number, size=(70, 52)):
 def real_scores(tmp_path):
     """Seven real images, one of them damaged and one too small, and a fake that is none of our business."""
     for number in range(5):
-        path = tmp_path / "reals" / "train" / "real" / f"{number}.png"
+        path = tmp_path / "real_only" / "train" / "real" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         make_image(number).save(path)
     path.with_name("damaged.png").write_bytes(path.read_bytes()[:300])
     make_image(6, (40, 20)).save(path.with_name("small.png"))
-    (tmp_path / "reals" / "train" / "fake").mkdir()
-    make_image(7).save(tmp_path / "reals" / "train" / "fake" / "made.png")
-    return str(tmp_path / "reals")
+    (tmp_path / "real_only" / "train" / "fake").mkdir()
+    make_image(7).save(tmp_path / "real_only" / "train" / "fake" / "made.png")
+    return str(tmp_path / "real_only")
 
 
 @pytest.fixture(scope="module")

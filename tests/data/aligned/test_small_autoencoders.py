@@ -35,7 +35,7 @@ def make_image(number, size=(96, 80)):
 @pytest.fixture(scope="module")
 def real_scores(tmp_path_factory):
     """Six real images, one too small to train on, one damaged."""
-    folder = tmp_path_factory.mktemp("reals") / "train"
+    folder = tmp_path_factory.mktemp("real_only") / "train"
     for name, size in zip("abcd", ((96, 80), (160, 120), (64, 64), (90, 200)), strict=True):
         (folder / "real").mkdir(parents=True, exist_ok=True)
         Image.fromarray(make_image(ord(name), size)).save(folder / "real" / f"{name}.png")

@@ -56,7 +56,7 @@ def unsplit(tmp_path):
     return raw
 
 
-def test_a_unsplit_folder_is_cut_at_the_shares_with_groups_whole(unsplit):
+def test_an_unsplit_folder_is_cut_at_the_fractions_with_whole_groups(unsplit):
     output = unsplit.parent / "processed"
     done = run("--data", unsplit, "--output", output)
     assert done.returncode == 0, done.stderr

@@ -103,7 +103,7 @@ def test_every_number_has_its_interval():
 
 
 def test_the_interval_of_the_mean_is_that_of_joint_resamples():
-    """Reals are shared, so that it is wider than independent groups would make it, but narrower than each."""
+    """Real images are shared, so that it is wider than independent groups would make it, but narrower than each."""
     scores, labels, makers, sources = larger()
     found = summarise_view(scores, labels, makers, np.full(600, ""), 0.5)
     low, high = found["macro_auroc_over_generators_interval"]

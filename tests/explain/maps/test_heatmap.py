@@ -15,7 +15,7 @@ from tests.awake import awake
 
 
 def red_detector(**processor):
-    """A detector that calls red things fake and blue things real, built by hand."""
+    """A detector that predicts fake for red and real for blue, built by hand."""
     model = CustomCNNForImageClassification(CustomCNNConfig(hidden_sizes=[2], classifier_size=2)).eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -82,7 +82,7 @@ def patterned(number, half, side=64):
 
 
 def trained(name, options, steps, rate):
-    """A detector that was taught in seconds to call the pattern fake."""
+    """A detector that was taught in seconds to predict fake for the pattern."""
     torch.manual_seed(0)
     model, processor = build_detector(name, **options), build_processor(name, 64)
     images = [patterned(number, None if number % 2 else number // 2 % 2) for number in range(64)]

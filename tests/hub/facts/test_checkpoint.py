@@ -87,7 +87,7 @@ def test_a_model_that_lacks_a_part_is_refused(model, missing, words):
 
 def test_timm_models_need_no_processor_file(model):
     (model / "preprocessor_config.json").unlink()
-    # As transformers writes them: no file of a processor, and labels in timm's form.
+    # As transformers writes them: no preprocessor_config.json, and labels in timm's form.
     change_config(model, model_type="timm_wrapper", auto_map={}, id2label=None, label_names=["real", "fake"])
     checkpoint = read_checkpoint(model)
     assert checkpoint.labels == ["real", "fake"]

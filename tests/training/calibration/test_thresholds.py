@@ -55,7 +55,7 @@ def test_classes_far_apart_leave_nothing_uncertain():
         np.concatenate([REAL_SCORES, FAKES]),
     )
     assert uncertain_band(scores, labels, 0.5) == [0.5, 0.5]
-    low, high = uncertain_band(scores, labels, 0.9)  # a threshold that calls too many fakes real
+    low, high = uncertain_band(scores, labels, 0.9)  # a threshold with too many false negatives
     assert 0.7 < low < 0.75 and high == 0.9
     assert (
         uncertain_band(1 - scores, labels, 0.5)[0] < 0.1

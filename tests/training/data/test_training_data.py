@@ -204,10 +204,10 @@ def test_a_class_that_is_missing_is_said_before_training(pool, keys, message):
 
 def test_extra_data_may_bring_the_class_that_is_missing(tmp_path, pool):
     for number in range(4):
-        path = tmp_path / "reals" / "train" / "real" / f"{number}.png"
+        path = tmp_path / "real_only" / "train" / "real" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.open(io.BytesIO(image(number, None)["bytes"])).save(path)
-    real_scores = str(tmp_path / "reals")
+    real_scores = str(tmp_path / "real_only")
     with pytest.raises(UserError, match=f"{real_scores} has only real images to train on"):
         opened(real_scores, validation_split="train")
     assert made_by(opened(real_scores, validation_split="train", extra_data=[pool]).train) == {"real", *FAKES}

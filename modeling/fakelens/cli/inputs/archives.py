@@ -3,7 +3,7 @@
 A zip's directory says what it holds and how large each member becomes; it may lie. What it states is held against
 limits before anything is inflated, and no member inflates past what it stated. Overlapping members, by which a small
 file holds the same data thousands of times (Fifield, 2019, https://www.usenix.org/conference/woot19/presentation/fifield),
-are refused by their places.
+are refused by their offsets.
 """
 
 import io

@@ -44,7 +44,7 @@ def is_url(name: str) -> bool:
 
 
 def expand(names: Iterable[str]) -> Iterator[Input]:
-    """Walk folders and zips, in order of names; pass files and addresses on as they are.
+    """List the images of folders and zips, in order of names; pass files and addresses on as they are.
 
     Hidden files and folders are left out, and so are zips in a folder or in a zip.
     """

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fakelens.inference.verdict import FIELDS, IMAGES, Row
+from fakelens.inference.verdict import DRAWINGS, FIELDS, Row
 
 COLOURS = {"real": "green", "fake": "red", "uncertain": "yellow", None: "dim"}
 
@@ -25,7 +25,7 @@ def write_json(rows: Iterable[Row]) -> int:
 
 def write_csv(rows: Iterable[Row]) -> int:
     """Print a CSV table, as rows come; return how many inputs failed."""
-    writer = csv.DictWriter(sys.stdout, [*FIELDS, *IMAGES], lineterminator="\n")
+    writer = csv.DictWriter(sys.stdout, [*FIELDS, *DRAWINGS], lineterminator="\n")
     writer.writeheader()
     failed = 0
     for row in rows:

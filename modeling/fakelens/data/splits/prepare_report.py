@@ -25,7 +25,7 @@ def describe(
         groups: Their groups, of shape `(count,)`.
         assigned: The split for each, None for those removed.
         wanted: The splits that there are to be.
-        cut: Whether one unsplit folder was cut, so that an image's split is its place.
+        cut: Whether an unsplit folder was split, so that an image's split is the one assigned to it.
     """
     splits = assigned if cut else [prints.splits[s] for s in prints.split]
     sizes = np.bincount(groups)

@@ -133,7 +133,7 @@ class OverlayText:
 
 
 def _draw_marks(screen: Image.Image, top: int, height: int, ink: tuple[int, ...], rng: np.random.Generator) -> None:
-    """Draw three marks, a third of the bar high, at places of their own."""
+    """Draw three marks, a third of the bar high, at positions of their own."""
     third = height // 3
     if third:
         for left in rng.uniform(0, 0.8, 3) * screen.width:

@@ -21,7 +21,7 @@ from fakelens.metrics.bootstrap import behind
 from fakelens.metrics.detection import check_scores
 
 ALARMS = ("model", "view", "source", "real images", "false positives", "rate (95 %)")
-POINTS = 100  # of a curve, at most, evenly over the fraction scored
+POINTS = 100  # of a curve, at most, evenly over the coverage
 CURVES = {
     "error": "Error rate of the images with a verdict",
     "false_positive_rate": "False-positive rate of the real images with a verdict",
@@ -61,7 +61,7 @@ def coverage(predictions: Predictions, threshold: float, band: tuple[float, floa
 
 
 def coverage_curve(scores: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, Any]:
-    """Return errors among the scored as fewer images are scored, those nearest to the threshold left out first.
+    """Return error rates at falling coverage: the images nearest to the threshold are left out first.
 
     Nearness is that of log-odds: from 0.9, a score of 0.99 is as far as one of 0.45 is. Images of equal nearness are
     left out together, so that the curve does not depend on their order.
@@ -72,9 +72,9 @@ def coverage_curve(scores: np.ndarray, labels: np.ndarray, threshold: float) -> 
         threshold: P(fake) from which the verdict is "fake".
 
     Returns:
-        `aurc`, and from few to all images `coverage` (fraction scored), `error` among the scored,
-        `false_positive_rate` among scored real images and `miss_rate` among scored fakes, None where none of these is
-        scored.
+        `aurc`, and from few to all images `coverage`, `error` among the covered images,
+        `false_positive_rate` among the real ones and `miss_rate` among the fakes, None where none of these is
+        covered.
 
     Raises:
         UserError: If there are no images, or scores that are not numbers in [0, 1].
@@ -114,9 +114,9 @@ def band_coverage(
         band: Real below the first, fake from the second on.
 
     Returns:
-        `low` and `high`; `coverage` (fraction scored), `error` among the scored and `error_without_band` among all;
+        `low` and `high`; `coverage`, `error` among the covered images and `error_without_band` among all;
         `false_positive_rate` and `miss_rate`, of all real images and of all fakes, which is what a calibrated band
-        bounds; `covered_false_positive_rate`, of the scored real images; `uncertain_real` and `uncertain_fake`,
+        bounds; `covered_false_positive_rate`, of the covered real images; `uncertain_real` and `uncertain_fake`,
         fractions of their class. None where there is nothing to take a fraction of.
 
     Raises:
@@ -187,7 +187,7 @@ def alarms_rows(found: Iterable[tuple[str, str, Mapping[str, Any]]]) -> list[tup
 
 
 def draw_coverage(found: Mapping[str, Mapping[str, Any]], split: str, view: str, folder: Path) -> Path:
-    """Draw errors, and real images predicted fake, against the fraction scored, all models in one image.
+    """Draw errors, and real images predicted fake, against coverage, all models in one plot.
 
     Args:
         found: By model, one view of what `coverage` returned.

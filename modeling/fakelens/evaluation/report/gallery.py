@@ -66,7 +66,7 @@ for all. The images belong to the evaluated data and its licence.</p>
 <div class="images">
 <img src="{{ item.image }}" alt="{{ title }}: {{ item.id }}">
 {% if item.heat_map %}
-<img src="{{ item.heat_map }}" alt="Evidence in {{ item.id }}">
+<img src="{{ item.heat_map }}" alt="Heat map of {{ item.id }}">
 {% endif %}
 </div>
 <p><b>P(fake) {{ "%.3f" | format(item.score) }}</b>, {{ item.generator }}{{ ", " ~ item.source if item.source }}</p>
@@ -157,7 +157,7 @@ def _exhibit(detector: Detector, row: Mapping[str, Any], kind: str, score: float
     decoded = decode_image(data)
     try:
         heat = heat_map(detector, decoded.image)
-    except UserError:  # a network without places
+    except UserError:  # a network without feature maps
         heat = None
     facts = _facts_of_file(data, decoded)
     fractions = None if heat is None else heat_map_fractions(heat)

@@ -71,7 +71,7 @@ Images/s counts every view of an image, with reading and decoding.
 * The *shortcut gap* is the AUROC that goes when size, format and compression no longer tell the classes apart. Fine
   detail that resizing removes goes with them, so that it bounds the shortcut from above.
 {% if controls %}
-* The *controls* look at no image. One calls everything fake, one calls fake whatever is no JPEG: a model that is not
+* The *controls* look at no image. One predicts fake for everything, one for whatever is no JPEG: a model that is not
   clearly better than both has shown nothing.
 {% endif %}
 {% if audit_table %}

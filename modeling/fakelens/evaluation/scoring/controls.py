@@ -1,6 +1,6 @@
 """Controls: two "detectors" that look at no image, scored like every model, so that a reader sees what that scores.
 
-`always fake` calls every image fake. `file format` calls an image real if its file is a JPEG and fake if it is not,
+`always fake` predicts fake for every image, `file format` for every image whose file is no JPEG,
 without a look at the image: on data whose photographs are JPEGs and whose fakes are PNGs it is perfect.
 """
 

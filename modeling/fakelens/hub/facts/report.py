@@ -14,15 +14,13 @@ from fakelens.hub.facts.public_name import Origin, origin_of, without_paths
 REPORT = "report.json"
 SCHEMA_VERSION = 3
 
-OLD_VERSION = 2  # still read; its keys had other names
+OLD_VERSION = 2  # still read; of what is read here, these keys had other names
 RENAMED = {
     "judged": "scored",
     "judged_false_positive_rate": "covered_false_positive_rate",
     "reals_became_fake": "real_to_fake",
     "fakes_became_real": "fake_to_real",
-    "share": "fraction",
-    "evidence": "heat_map_fractions",
-    "picture": "image",
+    "share": "fake_fraction",
 }
 
 # What cards and model-index state of a view's overall numbers, in this order: key in the report, name for people.
@@ -82,13 +80,13 @@ class Report:
         environment: Python, torch, device, ... that it was made with.
         origin: The data it was made on.
         description: That data in words.
-        splits: Rows, rows judged, and rows skipped by reason, by split.
+        splits: Rows, rows scored, and rows skipped by reason, by split.
         parameters: The model's parameter count.
         decision_threshold: P(fake) from which the verdict was "fake".
         images_per_second: Speed on that environment's device.
         results: Its numbers by split and view ("raw", "normalised", ...).
-        plots: The pictures to show, as paths relative to `folder`, by split, kind and view; none from a report about
-            several models, whose pictures show them all.
+        plots: The plots to show, as paths relative to `folder`, by split, kind and view; none from a report about
+            several models, whose plots show them all.
         audit: What file facts alone score, by split: see `fakelens.data.audit.audit`, or `not_audited` with the
             reason; empty if the audit was turned off.
         temperature: What the model divides its logits by.

@@ -2,8 +2,8 @@
 
 Platt, "Probabilistic Outputs for Support Vector Machines" (1999). Training images are degraded and their classes mixed
 in a recipe's fractions; on images as they come, one class may then be favoured by a constant. It is added to the bias
-of the network's last layer, so the order of a detector's scores stays as it is; except in a patch lens, whose places
-count by their detail: there a bias moves an image with little detail less than others.
+of the network's last layer, so the order of a detector's scores stays as it is; except in a patch lens, whose patches
+are weighted by their local contrast: there a bias moves an image with little contrast less than others.
 """
 
 from collections.abc import Sequence

@@ -109,7 +109,7 @@ def best_f1_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 def fake_from(real_scores: np.ndarray, rate: float) -> float | None:
-    """Return the score from which calling an image fake does so to at most `rate` of new real images.
+    """Return the score from which on at most `rate` of new real images are predicted fake.
 
     Args:
         real_scores: P(fake) of the validation split's real images, of shape `(count,)`.
@@ -124,7 +124,7 @@ def fake_from(real_scores: np.ndarray, rate: float) -> float | None:
 
 
 def real_below(fake_scores: np.ndarray, rate: float) -> float | None:
-    """Return the score below which calling an image real does so to at most `rate` of new fakes.
+    """Return the score below which at most `rate` of new fakes are predicted real.
 
     Args:
         fake_scores: P(fake) of the validation split's fakes, of shape `(count,)`.

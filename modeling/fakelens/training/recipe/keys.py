@@ -11,7 +11,7 @@ from fakelens.errors import UserError
 
 # Keys of older recipes, which are still read -> their names now.
 RENAMED = {"extra_share": "extra_fraction", "rehearsal_share": "rehearsal_fraction"}
-RENAMED_SHARE = re.compile(r"((?:phases\.\d+\.adversarial|degradations\.\d+)\.)share")
+RENAMED_INSIDE = re.compile(r"((?:phases\.\d+\.adversarial|degradations\.\d+)\.)share")
 
 
 def read_keys(path: Path, overrides: list[str]) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def current_name(key: str) -> str:
         key: As a command line has it, such as `phases.1.adversarial.share`.
     """
     plain = key.replace("-", "_")
-    return RENAMED.get(plain) or RENAMED_SHARE.sub(r"\1fraction", key)
+    return RENAMED.get(plain) or RENAMED_INSIDE.sub(r"\1fraction", key)
 
 
 def check_keys(keys: dict[str, Any], known: list[str], where: str) -> None:

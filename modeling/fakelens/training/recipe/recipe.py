@@ -144,7 +144,7 @@ class RunArguments(TrainingArguments):
     """How to train: transformers' TrainingArguments with defaults for streams of images, and phases."""
 
     output_dir: str | None = field(default=None, metadata={"help": "Where to write; default: runs/RECIPE's name."})
-    phases: list[dict[str, Any]] = field(default_factory=list, metadata={"help": "Phases, walked in order."})
+    phases: list[dict[str, Any]] = field(default_factory=list, metadata={"help": "Phases, run in order."})
     resume: bool = field(default=False, metadata={"help": "Go on with the run in output_dir."})
     dry_run: bool = field(
         default=False, metadata={"help": "Take a few steps on every process, say what was found, keep nothing."}
