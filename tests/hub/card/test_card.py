@@ -240,7 +240,7 @@ def test_the_usage_names_every_class_and_the_thresholds(render, model):
     card = render(is_evaluated=False)
     assert ", ".join(f"`{name}`" for name in labels.values()) in card
     assert "from P(fake) = 0.4321 on" in card
-    assert "at most 1 % of real images fake: from P(fake) = 0.9877 on" in card
+    assert "predict fake for at most 1 % of real images: from P(fake) = 0.9877 on" in card
 
 
 def test_eval_results_follow_the_hubs_format(model, tmp_path):
