@@ -59,4 +59,4 @@ bench: setup ## print the ratios that the README quotes, measured side by side (
 	@for f in $(filter-out benchmarks/flagship%,$(wildcard benchmarks/*.py)); do echo "== $$f"; $(BIN)/python $$f || exit 1; done
 
 clean: ## remove the environment, caches and runs
-	rm -rf $(VENV) $(LATEST) runs build .pytest_cache .mypy_cache .ruff_cache modeling/*.egg-info
+	rm -rf $(VENV) $(LATEST) runs build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache modeling/*.egg-info
