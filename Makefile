@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml $(LOCK)
 
 lock: ## write the versions installed in .venv into the lock; `make lock VENV=.venv-latest` takes test-latest's
 	@test -x $(BIN)/pip || { echo "There is no $(VENV) to take versions from; run make setup or make test-latest first." >&2; exit 1; }
-	@$(BIN)/pip freeze --disable-pip-version-check --exclude-editable --exclude fakelens > $(VENV)/versions
+	@$(BIN)/pip freeze --disable-pip-version-check --all --exclude-editable --exclude fakelens --exclude pip > $(VENV)/versions
 	@{ echo "# The versions that the tests were green with, as constraints of pip. Written by \`make lock\`; do not edit."; \
 	  echo "# $$($(BIN)/python --version) on $$(uname -sm)"; LC_ALL=C sort -f $(VENV)/versions; } > $(LOCK)
 
