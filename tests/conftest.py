@@ -39,10 +39,10 @@ def load_script(name, folder=SCRIPTS):
 
 def pytest_terminal_summary(terminalreporter):
     """Where tests fail, name the libraries that are not those which the tests were green with."""
-    if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
-        if lines := unlocked():
-            terminalreporter.section("not the locked versions")
-            terminalreporter.write_line("\n".join(lines))
+    broken = terminalreporter.stats.get("failed") or terminalreporter.stats.get("error")
+    if broken and (lines := unlocked()):
+        terminalreporter.section("not the locked versions")
+        terminalreporter.write_line("\n".join(lines))
 
 
 @pytest.fixture(scope="session", autouse=True)

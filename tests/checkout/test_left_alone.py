@@ -1,6 +1,7 @@
 """The tests leave the checkout as it is, and whatever would change it fails by name."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ CHANGES = {
     "new folders": lambda path: (path / "inner").mkdir(parents=True),
     "a link": lambda path: path.symlink_to(ROOT),
     "a file that is deleted": lambda path: (ROOT / "README.md").unlink(),
-    "a relative path": lambda path: open(os.path.relpath(path), "w"),
+    "a relative path": lambda path: Path(os.path.relpath(path)).write_text("1"),
 }
 
 

@@ -51,10 +51,8 @@ def test_setup_installs_the_locked_versions_and_test_latest_the_newest_elsewhere
 
 def test_the_readme_says_which_versions_they_are():
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    ((python, stated),) = re.findall(
-        r"\[the locked versions\]\(requirements/constraints\.txt\), with which the tests were green on Python ([\d.]+): (.+?)\. ",
-        text,
-    )
+    link = r"\[the locked versions\]\(requirements/constraints\.txt\)"
+    ((python, stated),) = re.findall(rf"{link}, with which the tests were green on Python ([\d.]+): (.+?)\. ", text)
     assert f"# Python {python}." in versions.LOCK.read_text(encoding="utf-8")
     named = dict(part.split() for part in stated.split(", "))
     assert {"torch", "transformers", "datasets", "timm", "gradio"} <= set(named)
