@@ -16,13 +16,16 @@ from tests.checkout.versions import unlocked
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-# Nor find, or leave, anything at home: pytest-xdist's workers share what the first process made.
+# Nor find, or leave, models and data at home: pytest-xdist's workers share what the first process made.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     HOME = tempfile.mkdtemp(prefix="fakelens-tests-")
     atexit.register(shutil.rmtree, HOME, ignore_errors=True)
     for name in ("HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_MODULES_CACHE", "HF_METRICS_CACHE", "HF_TOKEN_PATH"):
         os.environ.pop(name, None)
-    os.environ |= {"HF_HOME": f"{HOME}/huggingface", "MPLCONFIGDIR": f"{HOME}/matplotlib"}
+    os.environ["HF_HOME"] = f"{HOME}/huggingface"
+    # Matplotlib takes seconds to list the fonts anew, in every process where it cannot keep the list.
+    if not os.access(os.path.expanduser("~"), os.W_OK):
+        os.environ["MPLCONFIGDIR"] = f"{HOME}/matplotlib"
 # Tiny networks gain nothing from threads, and test processes side by side would fight over the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
