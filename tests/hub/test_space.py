@@ -122,7 +122,8 @@ def test_the_shipped_model_is_screened_and_missed(tmp_path, monkeypatch):
     monkeypatch.setattr("fakelens.hub.space.fakelens.__file__", str(package / "__init__.py"))
     with pytest.raises(UserError, match="this copy of fakelens holds none.*--models"):
         collect_space(SPACE, [])
-    shutil.copytree(SHIPPED_FOLDER, package / "shipped" / "patch_lens")
+    copy = shutil.copytree(SHIPPED_FOLDER, package / "shipped" / "patch_lens", copy_function=shutil.copyfile)
+    copy.chmod(0o755)  # the checkout may be read-only
     assert "fakelens/shipped/patch_lens/model.safetensors" in collect_space(SPACE, [])
     (package / "shipped" / "patch_lens" / "optimizer.pt").write_bytes(b"0")
     with pytest.raises(UserError, match="optimizer.pt is not among the files"):

@@ -134,9 +134,10 @@ def test_a_built_wheel_holds_it(tmp_path):
     """Built from a copy, so that no build folder is left in the checkout, and without the network."""
     root = SCRIPTS.parent
     for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy2(root / name, tmp_path / name)
+        shutil.copyfile(root / name, tmp_path / name)
     leave = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    shutil.copytree(root / "modeling", tmp_path / "modeling", ignore=leave)
+    copy = shutil.copytree(root / "modeling", tmp_path / "modeling", ignore=leave, copy_function=shutil.copyfile)
+    copy.chmod(0o755)  # the checkout may be read-only; the build writes into this folder
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--wheel-dir", tmp_path / "wheel"]
     command = [sys.executable, "-m", "pip", "wheel", tmp_path, *options]
     done = subprocess.run(command, capture_output=True, text=True)

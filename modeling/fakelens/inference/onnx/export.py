@@ -83,7 +83,7 @@ def export_model(model: str, output: Path, settings: Settings | None = None) -> 
         detector.processor.save_pretrained(folder)
         was = model_folder(model) / "run.json"  # says which generators it never saw
         if was.is_file():
-            shutil.copy2(was, folder / was.name)
+            shutil.copyfile(was, folder / was.name)
         engines = {"torch": detector, "onnx": load_detector(folder, "cpu", settings.trust_remote_code)}
         record: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
