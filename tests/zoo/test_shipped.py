@@ -59,7 +59,7 @@ def test_it_is_small_whole_and_says_what_it_is():
 def test_its_card_states_licence_and_calibrated_rates():
     card = ModelCard.load(SHIPPED_FOLDER / "README.md")
     assert "-nc-" in card.data.license
-    said = re.findall(r"at most ([\d.]+) % of real images fake: from P\(fake\) = ([\d.e-]+) on", card.text)
+    said = re.findall(r"predict fake for at most ([\d.]+) % of real images: from P\(fake\) = ([\d.e-]+) on", card.text)
     thresholds = read_checkpoint(SHIPPED_FOLDER).config["fpr_thresholds"]
     assert {f"{float(rate):g}": value for rate, value in said} == {
         f"{100 * float(rate):g}": f"{value:.4g}" for rate, value in thresholds.items()

@@ -74,8 +74,8 @@ def decision_threshold(rule: str, scores: np.ndarray, labels: np.ndarray) -> flo
     """Return the P(fake) from which an image is predicted fake.
 
     Args:
-        rule: What `check_rule` takes: a number, `best_f1`, or `max_fpr:RATE` for the lowest threshold that calls at
-            most that fraction of real images fake.
+        rule: What `check_rule` takes: a number, `best_f1`, or `max_fpr:RATE` for the lowest threshold with at most
+            that false-positive rate.
         scores: P(fake) of validation images, of shape `(count,)`.
         labels: 0 real, 1 fake, of shape `(count,)`.
 
