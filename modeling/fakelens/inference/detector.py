@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from fakelens.inference.verdict import Verdict, verdict_sentence
 from fakelens.provenance.read import Provenance, disagreement, read_provenance
 from fakelens.zoo.shipped import DEFAULT_MODEL, model_name
 
+ImageSource = bytes | str | os.PathLike[str] | Image.Image
 BATCH_SIZE = 16
 # Images that a CPU takes through a network at a time. With more, activations outgrow its caches and what the C
 # library keeps for reuse, and every image takes longer.
@@ -57,6 +58,17 @@ class Detector:
         processor: The model's own image processor.
         name: What to call it in results.
         device: Where to run it, as torch names devices; the fastest one present if None.
+
+    Raises:
+        UserError: If the device cannot be used, or the model has no class "real".
+
+    Example:
+        >>> from fakelens import Detector, build_detector, build_processor
+        >>> detector = Detector(build_detector("custom_cnn"), build_processor("custom_cnn"), "new", device="cpu")
+        >>> detector("photo.jpg").error is None
+        True
+        >>> [verdict.error is None for verdict in detector(["photo.jpg", "other.png"])]
+        [True, True]
     """
 
     def __init__(
@@ -167,24 +179,40 @@ class Detector:
                 batch = {name: _channels_last(tensor) for name, tensor in batch.items()}
             return self._network(**batch).logits.cpu()
 
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # a str is an iterable of str, too; it is one path
+        self, images: ImageSource, max_fpr: float | None = None, batch_size: int = BATCH_SIZE
+    ) -> Verdict: ...
+
+    @overload
+    def __call__(
+        self, images: Iterable[ImageSource], max_fpr: float | None = None, batch_size: int = BATCH_SIZE
+    ) -> list[Verdict]: ...
+
     def __call__(
         self,
-        images: Iterable[bytes | str | Path | Image.Image],
+        images: ImageSource | Iterable[ImageSource],
         max_fpr: float | None = None,
         batch_size: int = BATCH_SIZE,
-    ) -> list[Verdict]:
-        """Score images; one that cannot be read gets a verdict with its error, and the others are still scored.
+    ) -> Verdict | list[Verdict]:
+        """Predict a verdict for one image or for many.
+
+        An image that cannot be read gets a verdict with its error, and the others are still scored.
 
         Args:
-            images: Paths, bytes of files, or opened images.
-            max_fpr: Predict fake for at most this fraction of real images, in (0, 1), instead of the fraction that the
-                model's own uncertain band keeps to; the band then ends at the threshold for it. Needs a calibrated
-                model.
+            images: One image (a path, the bytes of a file, or an opened PIL image), or an iterable of images.
+            max_fpr: The highest false-positive rate on real images, in (0, 1), instead of the one that the model's
+                own uncertain band keeps to; the band then ends at the threshold for it. Needs a calibrated model.
             batch_size: Images per forward pass.
+
+        Returns:
+            One verdict for one image; a list of verdicts, in order, for an iterable.
 
         Raises:
             UserError: If `max_fpr` is asked of a model that was not calibrated for it.
         """
+        if isinstance(images, str | bytes | os.PathLike | Image.Image):
+            return self([images], max_fpr, batch_size)[0]
         fake_above = self.fake_threshold(max_fpr)
         rate = self.own_rate if max_fpr is None else max_fpr
         items = list(images)
@@ -281,9 +309,19 @@ def load_detector(
         device: `cpu`, `cuda`, `cuda:1`, `mps`, ...; the fastest one present if None.
         trust_remote_code: Run a repo's own code for an architecture that is not installed here.
 
+    Returns:
+        The detector: called with one image it answers one verdict, called with many a list of them.
+
     Raises:
         UserError: If there is no such model, it has no safetensors or ONNX, no processor or no class "real", or it
             cannot run on the device.
+
+    Example:
+        >>> from fakelens import load_detector
+        >>> detector = load_detector("patch_lens", device="cpu")
+        >>> verdict = detector("photo.jpg")
+        >>> 0 <= verdict.score <= 1
+        True
     """
     name = model_name(model or os.environ.get("FAKELENS_MODEL") or DEFAULT_MODEL)
     network, processor = load_network(name, device, trust_remote_code)
@@ -291,7 +329,7 @@ def load_detector(
     return Detector(network, processor, name, network.device if isinstance(network, OnnxModel) else device)
 
 
-def _see(item: bytes | str | Path | Image.Image) -> Seen | ImageError:
+def _see(item: ImageSource) -> Seen | ImageError:
     try:
         if isinstance(item, Image.Image):
             decoded, data = decode_image(item), None
