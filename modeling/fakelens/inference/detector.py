@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
 from typing import Any, overload
@@ -14,37 +14,20 @@ from PIL import Image
 from transformers import PreTrainedModel
 from transformers.image_processing_utils import BaseImageProcessor
 
-from fakelens.data.decode import DecodedImage, ImageError, decode_image, read_file
 from fakelens.errors import UserError
 from fakelens.inference.folding import FoldedNetwork
-from fakelens.inference.input_warnings import warnings_for
 from fakelens.inference.loading import load_network
 from fakelens.inference.onnx_model import OnnxModel
+from fakelens.inference.reading import ImageSource, ReadImage, read_image
 from fakelens.inference.threads import worker_count, workers
 from fakelens.inference.verdict import Verdict, verdict_sentence
-from fakelens.provenance.read import Provenance, disagreement, read_provenance
+from fakelens.provenance.read import disagreement
 from fakelens.zoo.shipped import DEFAULT_MODEL, model_name
 
-ImageSource = bytes | str | os.PathLike[str] | Image.Image
 BATCH_SIZE = 16
 # Images that a CPU takes through a network at a time. With more, activations outgrow its caches and what the C
 # library keeps for reuse, and every image takes longer.
 CPU_BATCH = 4
-
-
-@dataclass(frozen=True)
-class Seen:
-    """An image as it is scored, and what stands beside its score.
-
-    Attributes:
-        image: What goes to the network.
-        warnings: What `warnings_for` says of it.
-        stated: What its file states of its origin.
-    """
-
-    decoded: DecodedImage
-    warnings: tuple[str, ...]
-    stated: Provenance
 
 
 class Detector:
@@ -220,14 +203,14 @@ class Detector:
         step = self.at_once(batch_size)
         with workers(max(1, min(self.workers, len(items)))) as pool:
             for start in range(0, len(items), batch_size):
-                decoded = list(pool.map(_see, items[start : start + batch_size]))
-                opened = [d.decoded.image for d in decoded if isinstance(d, Seen)]
+                decoded = list(pool.map(read_image, items[start : start + batch_size]))
+                opened = [d.decoded.image for d in decoded if isinstance(d, ReadImage)]
                 inputs = list(pool.map(self.process, ([image] for image in opened)))
                 parts = (_stack(inputs[at : at + step]) for at in range(0, len(inputs), step))
                 scores = (score for part in pool.map(self.predict, parts) for score in p_fake(part))
                 verdicts += [
                     self._verdict(d, float(next(scores)), fake_above, rate)
-                    if isinstance(d, Seen)
+                    if isinstance(d, ReadImage)
                     else Verdict(None, None, error=str(d))
                     for d in decoded
                 ]
@@ -261,17 +244,17 @@ class Detector:
             )
         return max(self.threshold, self.fpr_thresholds[max(kept)])
 
-    def _verdict(self, seen: Seen, score: float, fake_above: float, max_fpr: float | None) -> Verdict:
-        image = seen.decoded
+    def _verdict(self, read: ReadImage, score: float, fake_above: float, max_fpr: float | None) -> Verdict:
+        image = read.decoded
         facts = {"format": image.format, "width": image.width, "height": image.height}
         named = {"camera": image.camera, "software": image.software}
-        provenance = facts | {key: value for key, value in named.items() if value} | asdict(seen.stated)
+        provenance = facts | {key: value for key, value in named.items() if value} | asdict(read.stated)
         if not np.isfinite(score):
             error = "the model's score is not a number"
-            return Verdict(None, None, "", seen.warnings, provenance, None, image.notes, error)
+            return Verdict(None, None, "", read.warnings, provenance, None, image.notes, error)
         word = self.word(score, fake_above)
-        sentence, conflict = verdict_sentence(word, score, max_fpr), disagreement(word, seen.stated)
-        return Verdict(word, score, sentence, seen.warnings, provenance, conflict, image.notes)
+        sentence, conflict = verdict_sentence(word, score, max_fpr), disagreement(word, read.stated)
+        return Verdict(word, score, sentence, read.warnings, provenance, conflict, image.notes)
 
     def word(self, score: float, fake_above: float) -> str:
         """Return "real", "fake" or "uncertain" for a score.
@@ -327,18 +310,6 @@ def load_detector(
     network, processor = load_network(name, device, trust_remote_code)
     # onnxruntime may lack the device that is the fastest for torch.
     return Detector(network, processor, name, network.device if isinstance(network, OnnxModel) else device)
-
-
-def _see(item: ImageSource) -> Seen | ImageError:
-    try:
-        if isinstance(item, Image.Image):
-            decoded, data = decode_image(item), None
-        else:
-            data = item if isinstance(item, bytes) else read_file(Path(item))
-            decoded = decode_image(data)
-    except ImageError as error:
-        return error
-    return Seen(decoded, warnings_for(decoded.image, data), read_provenance(data) if data else Provenance())
 
 
 def _channels_last(pixels: torch.Tensor) -> torch.Tensor:
