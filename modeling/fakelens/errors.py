@@ -4,7 +4,7 @@
 class UserError(ValueError):
     """Something the user can put right. The message names the thing and the way out.
 
-    Example:
+    Examples:
         >>> from fakelens import UserError, build_detector
         >>> try:
         ...     build_detector("custom_cn")

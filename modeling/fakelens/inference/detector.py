@@ -45,7 +45,7 @@ class Detector:
     Raises:
         UserError: If the device cannot be used, or the model has no class "real".
 
-    Example:
+    Examples:
         >>> from fakelens import Detector, build_detector, build_processor
         >>> detector = Detector(build_detector("custom_cnn"), build_processor("custom_cnn"), "new", device="cpu")
         >>> detector("photo.jpg").error is None
@@ -299,7 +299,7 @@ def load_detector(
         UserError: If there is no such model, it has no safetensors or ONNX, no processor or no class "real", or it
             cannot run on the device.
 
-    Example:
+    Examples:
         >>> from fakelens import load_detector
         >>> detector = load_detector("patch_lens", device="cpu")
         >>> verdict = detector("photo.jpg")

@@ -32,7 +32,7 @@ class Verdict:
         notes: What was done to the image before it was scored.
         error: Why it could not be scored; None if it was.
 
-    Example:
+    Examples:
         >>> from fakelens import Verdict
         >>> verdict = Verdict("fake", 0.93, provenance={"format": "JPEG", "width": 640, "height": 480})
         >>> f"{verdict.verdict}: P(fake) = {verdict.score:.2f}"

@@ -38,7 +38,7 @@ class DetectorImageProcessor(PilBackend):
     Raises:
         ValueError: If both or neither of `do_resize` and `do_native_crop` are set, or `crops_per_side` is below 1.
 
-    Example:
+    Examples:
         >>> from PIL import Image
         >>> from fakelens import DetectorImageProcessor
         >>> image = Image.new("RGB", (640, 480))

@@ -39,7 +39,7 @@ class EnsembleImageProcessor(BaseImageProcessor):
             its `to_dict()` gives them.
         **kwargs: Kept as attributes, as every processor does.
 
-    Example:
+    Examples:
         >>> from PIL import Image
         >>> from fakelens import DetectorImageProcessor, EnsembleImageProcessor
         >>> members = [DetectorImageProcessor(size={"height": side, "width": side}).to_dict() for side in (32, 64)]

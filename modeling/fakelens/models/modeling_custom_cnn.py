@@ -29,7 +29,7 @@ class CustomCNNConfig(DetectorConfig):
     Raises:
         ValueError: If a size is not positive, or dropout is out of range.
 
-    Example:
+    Examples:
         >>> from fakelens import CustomCNNConfig
         >>> CustomCNNConfig(hidden_sizes=[8, 16]).id2label
         {0: 'real', 1: 'fake'}
@@ -80,7 +80,7 @@ class CustomCNNForImageClassification(DetectorPreTrainedModel):
     Args:
         config ([`CustomCNNConfig`]): Sizes and settings.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fakelens import CustomCNNConfig, CustomCNNForImageClassification
         >>> model = CustomCNNForImageClassification(CustomCNNConfig(hidden_sizes=[8, 16])).eval()

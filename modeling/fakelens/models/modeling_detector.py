@@ -24,7 +24,7 @@ class DetectorConfig(PreTrainedConfig):
     Raises:
         ValueError: If the temperature or the threshold is out of range, or there are fewer than two labels.
 
-    Example:
+    Examples:
         >>> from fakelens import DetectorConfig
         >>> DetectorConfig(logit_temperature=1.5).labels
         ['real', 'fake']
@@ -78,7 +78,7 @@ class DetectorPreTrainedModel(PreTrainedModel):
     With two labels the last layer's one unit z leaves as the pair [0, z]: softmax gives sigmoid(z) for "fake",
     cross-entropy on the pair is binary cross-entropy on z, and an `image-classification` pipeline shows both labels.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fakelens import DetectorConfig, DetectorPreTrainedModel
         >>> class Brightness(DetectorPreTrainedModel):

@@ -29,7 +29,7 @@ class EnsembleConfig(DetectorConfig):
     Raises:
         ValueError: If there is not one weight for each member, or the weights are negative or all zero.
 
-    Example:
+    Examples:
         >>> from fakelens import CustomCNNConfig, EnsembleConfig
         >>> member = CustomCNNConfig(hidden_sizes=[8]).to_dict()
         >>> EnsembleConfig(members=[member, member], member_weights=[3, 1]).member_weights
@@ -82,7 +82,7 @@ class EnsembleForImageClassification(PreTrainedModel):
     Raises:
         ValueError: If the configuration has no members.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fakelens import CustomCNNConfig, EnsembleConfig, EnsembleForImageClassification
         >>> member = CustomCNNConfig(hidden_sizes=[8]).to_dict()

@@ -45,7 +45,7 @@ class PatchLensConfig(DetectorConfig):
     Raises:
         ValueError: If there are no stages, or evidence or dropout is out of range.
 
-    Example:
+    Examples:
         >>> from fakelens import PatchLensConfig
         >>> PatchLensConfig(stages=3).id2label
         {0: 'real', 1: 'fake'}
@@ -142,7 +142,7 @@ class PatchLensForImageClassification(DetectorPreTrainedModel):
     Args:
         config ([`PatchLensConfig`]): Sizes and settings.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fakelens import PatchLensConfig, PatchLensForImageClassification
         >>> model = PatchLensForImageClassification(PatchLensConfig(stages=2)).eval()

@@ -37,7 +37,7 @@ class ResNetSEConfig(DetectorConfig):
     Raises:
         ValueError: If a size is not positive, or a dropout rate is out of range.
 
-    Example:
+    Examples:
         >>> from fakelens import ResNetSEConfig
         >>> ResNetSEConfig(width_multiplier=0.42).hidden_sizes
         [128, 256, 512]
@@ -127,7 +127,7 @@ class ResNetSEForImageClassification(DetectorPreTrainedModel):
     Args:
         config ([`ResNetSEConfig`]): Sizes and settings.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fakelens import ResNetSEConfig, ResNetSEForImageClassification
         >>> model = ResNetSEForImageClassification(ResNetSEConfig(width_multiplier=0.1)).eval()

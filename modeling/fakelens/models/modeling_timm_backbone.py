@@ -29,7 +29,7 @@ class TimmBackboneConfig(DetectorConfig):
     Raises:
         ValueError: If a hidden size is not positive, or dropout is out of range.
 
-    Example:
+    Examples:
         >>> from fakelens import TimmBackboneConfig
         >>> TimmBackboneConfig(backbone="efficientnet_b2", dropout=0.3).backbone
         'efficientnet_b2'
@@ -78,7 +78,7 @@ class TimmBackboneForImageClassification(DetectorPreTrainedModel):
     Args:
         config ([`TimmBackboneConfig`]): Sizes and settings.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fakelens import TimmBackboneConfig, TimmBackboneForImageClassification
         >>> config = TimmBackboneConfig(backbone="mobilenetv3_small_050", hidden_sizes=[16])

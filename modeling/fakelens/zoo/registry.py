@@ -245,7 +245,7 @@ def build_detector(
     Raises:
         UserError: If the name, an option or the labels are not usable, or the weights cannot be had or do not fit.
 
-    Example:
+    Examples:
         >>> from fakelens import build_detector
         >>> model = build_detector("resnet_se", width_multiplier=0.1)
         >>> model.config.id2label
@@ -286,7 +286,7 @@ def build_processor(name: str, image_size: int | None = None, **options: Any) ->
     Raises:
         UserError: If the name or an option is not usable.
 
-    Example:
+    Examples:
         >>> from PIL import Image
         >>> from fakelens import build_processor
         >>> processor = build_processor("custom_cnn", image_size=64)
