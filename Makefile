@@ -9,7 +9,7 @@ LATEST := .venv-latest
 
 # Paths are relative, so that a checkout may lie in a folder with a space in its name.
 .DEFAULT_GOAL := help
-.PHONY: help setup lock browser demo test test-slow test-latest quality format bench clean
+.PHONY: help setup lock browser demo test test-slow test-latest quality format bench docs release-dry-run clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -58,6 +58,15 @@ format: setup ## rewrite the code in the project's format
 
 bench: setup ## print the ratios that the README quotes, measured side by side (not flagship.py, which wants data)
 	@for f in $(filter-out benchmarks/flagship%,$(wildcard benchmarks/*.py)); do echo "== $$f"; $(BIN)/python $$f || exit 1; done
+
+docs: setup ## build the pages of docs/ into build/release/docs
+	$(BIN)/mkdocs build --strict
+
+release-dry-run: docs ## build wheel, source distribution, docs and Space into build/release, and publish nothing
+	rm -rf build/release/dist build/release/space
+	$(BIN)/python -m build --outdir build/release/dist .
+	$(BIN)/python scripts/publish.py --space true --repo-id fakelens/fakelens --dry-run build/release/space
+	@ls build/release/*
 
 clean: ## remove the environment, caches and runs
 	rm -rf $(VENV) $(LATEST) runs build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache modeling/*.egg-info

@@ -15,6 +15,7 @@ from PIL.ExifTags import Base
 
 from fakelens.errors import UserError
 
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2"})
 # A header can claim any size, and the pixels are allocated before they are read: 20,000 x 20,000 would take 1.2 GB.
 MAX_PIXELS = 120_000_000
 MIN_SIDE = 8  # pixels; below, there is nothing left for a network to look at

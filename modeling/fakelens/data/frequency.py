@@ -7,33 +7,19 @@ from scipy.fft import fft2, rfft2
 WINDOW = 1024  # pixels a side, from the centre, at native resolution: resizing would change what is to be seen
 
 
-def radial_profile(image: Image.Image, bins: int = 64) -> np.ndarray:
-    """Return the mean power at each frequency, whatever the direction.
-
-    Args:
-        image: An RGB image of any size; at most its central 1024 x 1024 pixels are seen.
-        bins: How many rings of equal width to average over, up to the highest frequency along an axis.
-
-    Returns:
-        The logarithm to base 10 of the power in squared intensity levels, of shape `(bins,)`, lowest frequency first;
-        in an image too small for so many rings, an empty one has that of the ring before it.
-    """
-    power = power_spectrum(image)
-    rows, columns = (2 * np.abs(np.fft.fftfreq(side)) for side in power.shape)
-    return _averaged(np.hypot(rows[:, None], columns).ravel(), power.ravel(), bins)
-
-
 def axis_profiles(image: Image.Image, bins: int = 40) -> np.ndarray:
     """Return the mean power at each horizontal and each vertical frequency.
 
-    Enlarging cuts off each axis for itself, which shows here and is blurred in the radial profile.
+    Enlarging cuts off each axis for itself, which a mean over all directions would blur.
 
     Args:
-        image: As in `radial_profile`.
-        bins: Likewise.
+        image: An RGB image of any size; at most its central 1024 x 1024 pixels are seen.
+        bins: How many ranges of equal width to average over, up to the highest frequency.
 
     Returns:
-        As `radial_profile`, of shape `(2, bins)`: along the rows, then along the columns.
+        The logarithm to base 10 of the power in squared intensity levels, of shape `(2, bins)`: along the rows, then
+        along the columns, lowest frequency first; in an image too small for so many ranges, an empty one has that of
+        the range before it.
     """
     grey, energy = _windowed(image)
     height, width = grey.shape

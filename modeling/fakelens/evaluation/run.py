@@ -25,9 +25,9 @@ from fakelens.evaluation.report.folder import check_output, write_report
 from fakelens.evaluation.report.gallery import EACH, build_gallery
 from fakelens.evaluation.report.report import SCHEMA_VERSION, EvaluatedModel, Evaluation
 from fakelens.evaluation.robustness.robustness import robustness_table
-from fakelens.evaluation.scoring.cache import cached
 from fakelens.evaluation.scoring.controls import control_predictions
 from fakelens.evaluation.scoring.predict import Predictions, predict
+from fakelens.evaluation.scoring.prediction_cache import cached
 from fakelens.evaluation.scoring.ranks import Ranks
 from fakelens.inference.batches import check_images
 from fakelens.inference.detector import Detector, load_detector

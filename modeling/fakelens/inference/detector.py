@@ -3,10 +3,10 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -14,36 +14,20 @@ from PIL import Image
 from transformers import PreTrainedModel
 from transformers.image_processing_utils import BaseImageProcessor
 
-from fakelens.data.decode import DecodedImage, ImageError, decode_image, read_file
 from fakelens.errors import UserError
 from fakelens.inference.folding import FoldedNetwork
-from fakelens.inference.input_warnings import warnings_for
 from fakelens.inference.loading import load_network
 from fakelens.inference.onnx_model import OnnxModel
+from fakelens.inference.reading import ImageSource, ReadImage, read_image
 from fakelens.inference.threads import worker_count, workers
 from fakelens.inference.verdict import Verdict, verdict_sentence
-from fakelens.provenance.read import Provenance, disagreement, read_provenance
+from fakelens.provenance.read import disagreement
 from fakelens.zoo.shipped import DEFAULT_MODEL, model_name
 
 BATCH_SIZE = 16
 # Images that a CPU takes through a network at a time. With more, activations outgrow its caches and what the C
 # library keeps for reuse, and every image takes longer.
 CPU_BATCH = 4
-
-
-@dataclass(frozen=True)
-class Seen:
-    """An image as it is scored, and what stands beside its score.
-
-    Attributes:
-        image: What goes to the network.
-        warnings: What `warnings_for` says of it.
-        stated: What its file states of its origin.
-    """
-
-    decoded: DecodedImage
-    warnings: tuple[str, ...]
-    stated: Provenance
 
 
 class Detector:
@@ -57,6 +41,17 @@ class Detector:
         processor: The model's own image processor.
         name: What to call it in results.
         device: Where to run it, as torch names devices; the fastest one present if None.
+
+    Raises:
+        UserError: If the device cannot be used, or the model has no class "real".
+
+    Examples:
+        >>> from fakelens import Detector, build_detector, build_processor
+        >>> detector = Detector(build_detector("custom_cnn"), build_processor("custom_cnn"), "new", device="cpu")
+        >>> detector("photo.jpg").error is None
+        True
+        >>> [verdict.error is None for verdict in detector(["photo.jpg", "other.png"])]
+        [True, True]
     """
 
     def __init__(
@@ -167,24 +162,40 @@ class Detector:
                 batch = {name: _channels_last(tensor) for name, tensor in batch.items()}
             return self._network(**batch).logits.cpu()
 
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # a str is an iterable of str, too; it is one path
+        self, images: ImageSource, max_fpr: float | None = None, batch_size: int = BATCH_SIZE
+    ) -> Verdict: ...
+
+    @overload
+    def __call__(
+        self, images: Iterable[ImageSource], max_fpr: float | None = None, batch_size: int = BATCH_SIZE
+    ) -> list[Verdict]: ...
+
     def __call__(
         self,
-        images: Iterable[bytes | str | Path | Image.Image],
+        images: ImageSource | Iterable[ImageSource],
         max_fpr: float | None = None,
         batch_size: int = BATCH_SIZE,
-    ) -> list[Verdict]:
-        """Score images; one that cannot be read gets a verdict with its error, and the others are still scored.
+    ) -> Verdict | list[Verdict]:
+        """Predict a verdict for one image or for many.
+
+        An image that cannot be read gets a verdict with its error, and the others are still scored.
 
         Args:
-            images: Paths, bytes of files, or opened images.
-            max_fpr: Predict fake for at most this fraction of real images, in (0, 1), instead of the fraction that the
-                model's own uncertain band keeps to; the band then ends at the threshold for it. Needs a calibrated
-                model.
+            images: One image (a path, the bytes of a file, or an opened PIL image), or an iterable of images.
+            max_fpr: The highest false-positive rate on real images, in (0, 1), instead of the one that the model's
+                own uncertain band keeps to; the band then ends at the threshold for it. Needs a calibrated model.
             batch_size: Images per forward pass.
+
+        Returns:
+            One verdict for one image; a list of verdicts, in order, for an iterable.
 
         Raises:
             UserError: If `max_fpr` is asked of a model that was not calibrated for it.
         """
+        if isinstance(images, str | bytes | os.PathLike | Image.Image):
+            return self([images], max_fpr, batch_size)[0]
         fake_above = self.fake_threshold(max_fpr)
         rate = self.own_rate if max_fpr is None else max_fpr
         items = list(images)
@@ -192,14 +203,14 @@ class Detector:
         step = self.at_once(batch_size)
         with workers(max(1, min(self.workers, len(items)))) as pool:
             for start in range(0, len(items), batch_size):
-                decoded = list(pool.map(_see, items[start : start + batch_size]))
-                opened = [d.decoded.image for d in decoded if isinstance(d, Seen)]
+                decoded = list(pool.map(read_image, items[start : start + batch_size]))
+                opened = [d.decoded.image for d in decoded if isinstance(d, ReadImage)]
                 inputs = list(pool.map(self.process, ([image] for image in opened)))
                 parts = (_stack(inputs[at : at + step]) for at in range(0, len(inputs), step))
                 scores = (score for part in pool.map(self.predict, parts) for score in p_fake(part))
                 verdicts += [
                     self._verdict(d, float(next(scores)), fake_above, rate)
-                    if isinstance(d, Seen)
+                    if isinstance(d, ReadImage)
                     else Verdict(None, None, error=str(d))
                     for d in decoded
                 ]
@@ -233,17 +244,17 @@ class Detector:
             )
         return max(self.threshold, self.fpr_thresholds[max(kept)])
 
-    def _verdict(self, seen: Seen, score: float, fake_above: float, max_fpr: float | None) -> Verdict:
-        image = seen.decoded
+    def _verdict(self, read: ReadImage, score: float, fake_above: float, max_fpr: float | None) -> Verdict:
+        image = read.decoded
         facts = {"format": image.format, "width": image.width, "height": image.height}
         named = {"camera": image.camera, "software": image.software}
-        provenance = facts | {key: value for key, value in named.items() if value} | asdict(seen.stated)
+        provenance = facts | {key: value for key, value in named.items() if value} | asdict(read.stated)
         if not np.isfinite(score):
             error = "the model's score is not a number"
-            return Verdict(None, None, "", seen.warnings, provenance, None, image.notes, error)
+            return Verdict(None, None, "", read.warnings, provenance, None, image.notes, error)
         word = self.word(score, fake_above)
-        sentence, conflict = verdict_sentence(word, score, max_fpr), disagreement(word, seen.stated)
-        return Verdict(word, score, sentence, seen.warnings, provenance, conflict, image.notes)
+        sentence, conflict = verdict_sentence(word, score, max_fpr), disagreement(word, read.stated)
+        return Verdict(word, score, sentence, read.warnings, provenance, conflict, image.notes)
 
     def word(self, score: float, fake_above: float) -> str:
         """Return "real", "fake" or "uncertain" for a score.
@@ -281,26 +292,24 @@ def load_detector(
         device: `cpu`, `cuda`, `cuda:1`, `mps`, ...; the fastest one present if None.
         trust_remote_code: Run a repo's own code for an architecture that is not installed here.
 
+    Returns:
+        The detector: called with one image it answers one verdict, called with many a list of them.
+
     Raises:
         UserError: If there is no such model, it has no safetensors or ONNX, no processor or no class "real", or it
             cannot run on the device.
+
+    Examples:
+        >>> from fakelens import load_detector
+        >>> detector = load_detector("patch_lens", device="cpu")
+        >>> verdict = detector("photo.jpg")
+        >>> 0 <= verdict.score <= 1
+        True
     """
     name = model_name(model or os.environ.get("FAKELENS_MODEL") or DEFAULT_MODEL)
     network, processor = load_network(name, device, trust_remote_code)
     # onnxruntime may lack the device that is the fastest for torch.
     return Detector(network, processor, name, network.device if isinstance(network, OnnxModel) else device)
-
-
-def _see(item: bytes | str | Path | Image.Image) -> Seen | ImageError:
-    try:
-        if isinstance(item, Image.Image):
-            decoded, data = decode_image(item), None
-        else:
-            data = item if isinstance(item, bytes) else read_file(Path(item))
-            decoded = decode_image(data)
-    except ImageError as error:
-        return error
-    return Seen(decoded, warnings_for(decoded.image, data), read_provenance(data) if data else Provenance())
 
 
 def _channels_last(pixels: torch.Tensor) -> torch.Tensor:

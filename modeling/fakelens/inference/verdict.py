@@ -31,6 +31,12 @@ class Verdict:
         disagreement: Where the file states one thing and the detector another; None if they agree.
         notes: What was done to the image before it was scored.
         error: Why it could not be scored; None if it was.
+
+    Examples:
+        >>> from fakelens import Verdict
+        >>> verdict = Verdict("fake", 0.93, provenance={"format": "JPEG", "width": 640, "height": 480})
+        >>> f"{verdict.verdict}: P(fake) = {verdict.score:.2f}"
+        'fake: P(fake) = 0.93'
     """
 
     verdict: str | None

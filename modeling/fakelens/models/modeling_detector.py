@@ -23,6 +23,11 @@ class DetectorConfig(PreTrainedConfig):
 
     Raises:
         ValueError: If the temperature or the threshold is out of range, or there are fewer than two labels.
+
+    Examples:
+        >>> from fakelens import DetectorConfig
+        >>> DetectorConfig(logit_temperature=1.5).labels
+        ['real', 'fake']
     """
 
     def __init__(self, logit_temperature: float = 1.0, decision_threshold: float = 0.5, **kwargs: Any):
@@ -72,6 +77,16 @@ class DetectorPreTrainedModel(PreTrainedModel):
 
     With two labels the last layer's one unit z leaves as the pair [0, z]: softmax gives sigmoid(z) for "fake",
     cross-entropy on the pair is binary cross-entropy on z, and an `image-classification` pipeline shows both labels.
+
+    Examples:
+        >>> import torch
+        >>> from fakelens import DetectorConfig, DetectorPreTrainedModel
+        >>> class Brightness(DetectorPreTrainedModel):
+        ...     config_class = DetectorConfig
+        ...     def score(self, pixel_values):
+        ...         return pixel_values.mean(dim=(1, 2, 3))[:, None]
+        >>> Brightness(DetectorConfig())(torch.ones(1, 3, 8, 8)).logits
+        tensor([[0., 1.]])
     """
 
     main_input_name = "pixel_values"

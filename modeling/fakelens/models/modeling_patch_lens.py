@@ -44,6 +44,11 @@ class PatchLensConfig(DetectorConfig):
 
     Raises:
         ValueError: If there are no stages, or evidence or dropout is out of range.
+
+    Examples:
+        >>> from fakelens import PatchLensConfig
+        >>> PatchLensConfig(stages=3).id2label
+        {0: 'real', 1: 'fake'}
     """
 
     model_type = "patch_lens"
@@ -132,8 +137,17 @@ class HighPass(nn.Module):
 class PatchLensForImageClassification(DetectorPreTrainedModel):
     r"""The first stages of an EfficientNet and a logit for each patch.
 
+    Source: ours, on the first stages of EfficientNet-Lite (Tan and Le 2019, https://arxiv.org/abs/1905.11946).
+
     Args:
         config ([`PatchLensConfig`]): Sizes and settings.
+
+    Examples:
+        >>> import torch
+        >>> from fakelens import PatchLensConfig, PatchLensForImageClassification
+        >>> model = PatchLensForImageClassification(PatchLensConfig(stages=2)).eval()
+        >>> model(pixel_values=torch.zeros(1, 3, 64, 64)).logits.shape
+        torch.Size([1, 2])
     """
 
     config_class = PatchLensConfig

@@ -53,17 +53,6 @@ class CutMix:
         return mixed, targets
 
 
-def soft_loss(logits: torch.Tensor, targets: torch.Tensor, label_smoothing: float = 0.0) -> torch.Tensor:
-    """Return the mean cross-entropy against fractions of classes.
-
-    Args:
-        logits: Of shape `(batch_size, classes)`.
-        targets: As `CutMix.apply` returns them.
-        label_smoothing: Fraction of each target that goes to all classes alike, in [0, 1).
-    """
-    return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
-
-
 def rectangle(height: int, width: int, draws: Sequence[float]) -> tuple[slice, slice, float]:
     """Return the rows and the columns of a rectangle within an image, and its fraction of it.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fakelens.errors import UserError
-from fakelens.evaluation.scoring.cache import cached
+from fakelens.evaluation.scoring.prediction_cache import cached
 from tests.conftest import SCRIPTS
 
 TORCHRUN = [Path(sys.executable).parent / "torchrun", "--standalone", "--nproc_per_node", "2"]

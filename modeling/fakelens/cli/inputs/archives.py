@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from fakelens.data.decode import MAX_BYTES, ImageError
-from fakelens.data.sources.file_types import IMAGE_SUFFIXES
+from fakelens.data.decode import IMAGE_SUFFIXES, MAX_BYTES, ImageError
 from fakelens.errors import UserError
 
 MAX_MEMBERS = 1000  # images

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from fakelens.cli.inputs.archives import Member, members
 from fakelens.cli.inputs.web import fetch
-from fakelens.data.decode import ImageError
-from fakelens.data.sources.file_types import IMAGE_SUFFIXES
+from fakelens.data.decode import IMAGE_SUFFIXES, ImageError
 from fakelens.errors import UserError
 
 

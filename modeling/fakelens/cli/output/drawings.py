@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fakelens.data.decode import decode_image
-from fakelens.data.sources.file_types import IMAGE_SUFFIXES
+from fakelens.data.decode import IMAGE_SUFFIXES, decode_image
 from fakelens.errors import UserError
 
 if TYPE_CHECKING:

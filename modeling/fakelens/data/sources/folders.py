@@ -15,7 +15,7 @@ from typing import Any
 
 import datasets
 
-from fakelens.data.sources.file_types import IMAGE_SUFFIXES
+from fakelens.data.decode import IMAGE_SUFFIXES
 from fakelens.data.sources.labels import find_label
 from fakelens.data.sources.rows import FEATURES, SPLITS, Source, generator_name, is_split
 from fakelens.errors import UserError

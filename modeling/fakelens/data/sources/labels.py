@@ -8,7 +8,6 @@ from fakelens.errors import UserError
 
 REAL, FAKE = 0, 1
 ID2LABEL = {REAL: "real", FAKE: "fake"}
-LABEL2ID = {"real": REAL, "fake": FAKE}
 
 # The words that published data sets use, in lower case; `-`, `_` and spaces are the same.
 _REAL_WORDS = "real|real images|authentic|natural|nature|camera|photo|photograph|human|genuine|original|0 real"

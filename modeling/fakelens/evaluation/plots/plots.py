@@ -24,7 +24,7 @@ Scored = Mapping[str, tuple[np.ndarray, np.ndarray]]  # a model's name -> labels
 Panel = Callable[[Axes, np.ndarray, np.ndarray, float], None]  # axes, labels, P(fake), threshold
 
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-ORANGE, SKY, YELLOW, BLACK = "#E69F00", "#56B4E9", "#F0E442", "#000000"
+ORANGE, SKY, BLACK = "#E69F00", "#56B4E9", "#000000"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)  # without yellow, which paper swallows
 DASHES = ("-", "--", "-.", ":")
 PANEL = 3.6  # inches, width and height

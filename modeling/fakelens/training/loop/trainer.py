@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import Trainer
@@ -17,7 +18,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput
 from fakelens.data.sources.reading import StreamError
 from fakelens.errors import UserError
 from fakelens.training.attacks import AdversarialMix, Normalisation
-from fakelens.training.cutmix import CutMix, soft_loss
+from fakelens.training.cutmix import CutMix
 from fakelens.training.data.progress import Progress, checkpoints, is_complete, load_progress
 from fakelens.training.data.stream import TrainingStream
 from fakelens.training.loop.freezing import hold_frozen_statistics
@@ -179,5 +180,6 @@ class DetectorTrainer(Trainer):
             hold_frozen_statistics(model)
         if "targets" in inputs:
             outputs = model(pixel_values=inputs["pixel_values"])
-            return soft_loss(outputs.logits, inputs["targets"], self.args.label_smoothing_factor)
+            smoothing = self.args.label_smoothing_factor
+            return F.cross_entropy(outputs.logits, inputs["targets"], label_smoothing=smoothing)
         return super().compute_loss(model, inputs, *args, **kwargs)
