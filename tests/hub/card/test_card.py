@@ -165,7 +165,7 @@ def test_the_training_record_is_told(render, model):
     assert yaml.safe_load(training.partition("```yaml\n")[2].partition("```")[0])["learning_rate"] == 0.001
     assert rows(section(card, "Environment"))["device"] == ["NVIDIA H200", "cpu"]
     assert rows(section(card, "Data and licence"))["skipped"] == ["empty file: 2"]
-    assert "python scripts/train.py recipe.yaml" in section(card, "How to reproduce it")
+    assert "fakelens train recipe.yaml" in section(card, "How to reproduce it")
     assert f"--model user/tiny --data {OPENFAKE} --split test --views raw normalised" in card
 
 

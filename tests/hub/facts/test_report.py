@@ -37,7 +37,7 @@ def test_a_report_holds_for_a_copy_but_not_for_a_namesake(model, tmp_path):
 
 def test_a_report_of_another_model_is_refused(model, tmp_path):
     report = write_report(tmp_path / "report", tmp_path / "other")
-    with pytest.raises(UserError, match="is about other .*Evaluate this one: scripts/evaluate.py --model"):
+    with pytest.raises(UserError, match="is about other .*Evaluate this one: fakelens evaluate --model"):
         read_report(report, read_checkpoint(model))
 
 

@@ -22,8 +22,9 @@ from fakelens.hub.facts.public_name import OPENFAKE, Origin, origin_of, without_
 from fakelens.hub.facts.report import METRICS, Report
 from fakelens.hub.facts.results import HUB_METRICS, eval_results
 from fakelens.metrics.bootstrap import behind
+from fakelens.resources import resource
 
-TEMPLATE = Path(__file__).parents[4] / "model_cards" / "TEMPLATE.md"  # of the checkout that this runs in
+TEMPLATE = resource("model_cards") / "TEMPLATE.md"
 MODELS = Path(__file__).parents[2] / "models"  # what travels to the Hub
 # What a card says of the uncertain band: key in the report, words for people.
 BAND_FIGURES = {
@@ -61,7 +62,7 @@ def render_card(
         UserError: If the template is not there.
     """
     if not template.is_file():
-        raise UserError(f"No card template at {template}. Publish from a checkout of fakelens.")
+        raise UserError(f"No card template at {template}. Install fakelens again, or name another.")
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )

@@ -173,7 +173,7 @@ def _check(processes: list[Process], may_begin_again: bool, sources_of_pairs: in
         where = " and ".join(f"process {process}, worker {worker}" for process, worker in readers[:2])
         raise UserError(
             f"{len(twice)} of {len(counts)} rows came more than once in a pass, one of them to {where}. Either the "
-            "data hold these images twice (scripts/prepare.py removes duplicates), or rows are not shared out as they "
+            "data hold these images twice (fakelens prepare removes duplicates), or rows are not shared out as they "
             "should be, and training would be on fewer images than it says."
         )
     kinds = {kind for process in processes for kind in process.kinds}

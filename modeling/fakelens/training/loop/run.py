@@ -46,7 +46,7 @@ def train(recipe: Recipe) -> Path:
         UserError: If the folder holds another run, the data does not fit, or the loss diverges.
     """
     if recipe.run.dry_run:
-        raise UserError("dry_run is for scripts/train.py alone: leave it out here, or run the recipe by that script.")
+        raise UserError("dry_run is for `fakelens train` alone: leave it out here, or run the recipe by that verb.")
     out = Path(str(recipe.run.output_dir))
     _check_folder(out, recipe)
     PartialState().wait_for_everyone()  # all have looked before the first one writes

@@ -14,6 +14,7 @@ from transformers import HfArgumentParser, TrainingArguments
 
 from fakelens.data.splits import protocols
 from fakelens.errors import UserError
+from fakelens.resources import find_recipe
 from fakelens.training.calibration.thresholds import check_method, check_rule
 from fakelens.training.recipe.keys import check_keys, read_keys
 from fakelens.training.recipe.phase import Phase
@@ -203,14 +204,14 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
     """Read a recipe, apply overrides and check every key.
 
     Args:
-        path: The YAML file.
+        path: The YAML file, or the name of a recipe that fakelens brings.
         overrides: `["--key", "value", ...]`; values are read as YAML, a dotted key reaches into lists and mappings.
 
     Raises:
         UserError: If the file is missing or no YAML mapping, a key is not known (the nearest is suggested), or a value
             is out of range.
     """
-    path = Path(path)
+    path = find_recipe(path)
     keys = read_keys(path, overrides or [])
     parser = recipe_parser()
     check_keys(keys, [f.name for t in parser.dataclass_types for f in fields(t) if f.init], str(path))
