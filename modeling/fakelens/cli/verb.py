@@ -1,7 +1,7 @@
 """What every verb is: the words of a command line in, an exit status out.
 
-Two libraries parse command lines, for neither does all of it. Typer parses `detect` and `models`, hands everything else
-on, and completes words in the shell. argparse, through transformers' HfArgumentParser, parses the verbs that train and
+Two libraries parse command lines, for neither does all of it. Typer parses `detect` and `models`, hands all else on,
+and completes words in the shell. argparse, through transformers' HfArgumentParser, parses the verbs that train and
 evaluate: their options take lists (`--split train test`), which Typer's cannot, and any key of a recipe or of
 transformers' TrainingArguments is an option without being named here (`--phases.0.steps 10`).
 """

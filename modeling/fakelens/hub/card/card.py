@@ -91,7 +91,9 @@ def render_card(
         recipe=yaml.safe_dump(run["recipe"], sort_keys=False, allow_unicode=True) if run.get("recipe") else "",
         network=_network(checkpoint, template.parent),
         cost=_cost(run),
-        training=_facts(run, leave_out=("recipe", "data", "environment", "license", "parameters", "calibration")),
+        training=_facts(
+            run, leave_out=("recipe", "data", "environment", "license", "base_model", "parameters", "calibration")
+        ),
         training_data=_facts(run.get("data", {}), leave_out=("source",)),
         training_environment=_facts(run.get("environment", {})),
         evaluation_environment=_facts(report.environment if report else {}),
@@ -110,7 +112,7 @@ def is_openfake(origin: Origin | None) -> bool:
 
 
 def license_of(run: dict[str, Any], origin: Origin | None) -> str:
-    """Return the licence of the weights: OpenFake's if they learnt from it, else the recipe's, else "other"."""
+    """Return the licence of the weights: OpenFake's if they learnt from it, else the record's, else "other"."""
     if is_openfake(origin):
         return OPENFAKE_LICENSE
     return run.get("license") or run.get("recipe", {}).get("license") or "other"
@@ -125,6 +127,7 @@ def _metadata(
         license=license_id,
         # The Hub asks for a name beside "other".
         license_name="not-recorded" if license_id == "other" else None,
+        base_model=checkpoint.run.get("base_model"),
         library_name="transformers",
         pipeline_tag="image-classification",
         datasets=[origin.hub_id] if origin and origin.hub_id else None,

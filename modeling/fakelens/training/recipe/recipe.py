@@ -109,7 +109,11 @@ class DataArguments:
         },
     )
     rehearsal_fraction: float = field(
-        default=0.5, metadata={"help": "Fraction of training rows that come from rehearsal; 0 only evaluates on it."}
+        default=0.5, metadata={"help": "Fraction of training rows that come from rehearsal; at 0 it is not read."}
+    )
+    measure_forgetting: bool = field(
+        default=False,
+        metadata={"help": "With rehearsal_fraction: 0, still score rehearsal's validation rows before and after."},
     )
 
     # what is done to training images
@@ -132,6 +136,11 @@ class DataArguments:
             "the middle of what the degradations leave. Validation sees the processor's own crops."
         },
     )
+
+    @property
+    def mixed_in(self) -> list[str]:
+        """SOURCEs that are trained on beside `data`."""
+        return [*self.extra_data, *(self.rehearsal if self.rehearsal_fraction else ())]
 
     @property
     def excluded(self) -> list[str]:
