@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 demo: setup ## make the sample, train about a minute, evaluate, write a Hub-ready folder, classify four images
-	$(BIN)/python scripts/demo.py
+	$(BIN)/fakelens demo
 
 test: setup ## the default test run, offline
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"

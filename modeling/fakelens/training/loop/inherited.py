@@ -1,4 +1,4 @@
-"""What a trained model inherits: the licence of its data and of the weights that it started from, and its base model."""
+"""What a trained model inherits of its data and its first weights: licence and base model."""
 
 import json
 from pathlib import Path
