@@ -26,7 +26,7 @@ class PredictArguments:
     """What to score, with what, and where to write."""
 
     model: str = field(metadata={"help": "Folder or Hub repo of the detector."})
-    data: str = field(metadata={"help": "Folder of images, walked."})
+    data: str = field(metadata={"help": "Folder of images; its subfolders belong to it."})
     submission: str | None = field(default=None, metadata={"help": "Write the JSON submission to this file."})
     output: str | None = field(
         default=None, metadata={"help": "Write a CSV of index, path, verdict, score, generator, error to this file."}

@@ -1,6 +1,6 @@
 r"""Calibrate a saved model on images of your own: its scores, its thresholds, and when it says "uncertain".
 
-    fakelens calibrate --model runs/custom_cnn/model --data path/to/my_pictures --output runs/my_camera
+    fakelens calibrate --model runs/custom_cnn/model --data path/to/my_images --output runs/my_camera
     fakelens calibrate --model USER/NAME --data SOURCE --split validation --max_fpr 0.01 --max_miss 0.1 \
         --rule best_f1 --output runs/stricter
     fakelens calibrate --model runs/custom_cnn/model --data SOURCE --in_place
