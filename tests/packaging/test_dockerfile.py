@@ -5,8 +5,9 @@ import tomllib
 
 import pytest
 
-from tests.readme import ROOT
+from tests.conftest import SCRIPTS
 
+ROOT = SCRIPTS.parent
 TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 INSTRUCTIONS = {"ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "FROM", "LABEL", "RUN", "USER", "WORKDIR"}
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.abuse import make_image
-from tests.readme import ROOT
+from tests.conftest import SCRIPTS
 
 pytestmark = pytest.mark.slow
+ROOT = SCRIPTS.parent
 # What the build reads, and nothing that an earlier one left.
 SOURCES = ("modeling", "recipes", "model_cards", "space", "setup.py", "MANIFEST.in", "pyproject.toml", "README.md",
            "LICENSE", "CHANGELOG.md", "CITATION.cff")  # fmt: skip

@@ -141,7 +141,7 @@ def test_a_model_without_a_report_is_said_not_to_be_evaluated(render):
     assert "> **Not evaluated.**" in card
     assert not re.search(r"\d", section(card, "Evaluation"))
     assert "model-index" not in card
-    assert "evaluate.py" not in card
+    assert "fakelens evaluate" not in card
 
 
 def test_what_training_did_not_record_is_said_to_be_not_recorded(render):

@@ -75,7 +75,7 @@ def test_a_report_that_cannot_be_used_is_refused(model, tmp_path, changes, words
 
 
 def test_a_folder_without_a_report_is_refused(model, tmp_path):
-    with pytest.raises(UserError, match=r"No report.json in .*evaluate.py"):
+    with pytest.raises(UserError, match=r"No report.json in .*fakelens evaluate"):
         read_report(tmp_path, read_checkpoint(model))
 
 
