@@ -108,6 +108,7 @@ def test_it_is_the_wheel_that_runs(installed, world):
     assert world("--version").startswith("fakelens ")
 
 
+@pytest.mark.timeout(1200)  # a process of its own for each verb, which imports torch anew
 def test_it_detects_prepares_trains_evaluates_publishes_and_builds_the_space(world):
     (row,) = [json.loads(line) for line in world("photo.jpg").splitlines()]
     assert row["model"] == "patch_lens" and row["verdict"] in ("real", "fake", "uncertain")
