@@ -29,7 +29,7 @@ lock: ## write the versions installed in .venv into the lock; `make lock VENV=.v
 	  echo "# $$($(BIN)/python --version) on $$(uname -sm)"; LC_ALL=C sort -f $(VENV)/versions; } > $(LOCK)
 
 demo: setup ## make the sample, train about a minute, evaluate, write a Hub-ready folder, classify four images
-	$(BIN)/python scripts/demo.py
+	$(BIN)/fakelens demo
 
 test: setup ## the default test run, offline
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"

@@ -69,7 +69,7 @@ def main(args: BenchmarkArguments) -> None:
     """Time all in turn, and print rates, ratios and how far scores lie apart."""
     from transformers import pipeline
 
-    from fakelens.cli.app import silence_libraries
+    from fakelens.cli.stop import silence_libraries
     from fakelens.data.decode import decode_image
     from fakelens.data.sources.opening import open_source
     from fakelens.evaluation.scoring.predict import predict

@@ -121,7 +121,7 @@ def main(args: BenchmarkArguments) -> None:
     import torch
     from transformers import pipeline
 
-    from fakelens.cli.app import silence_libraries
+    from fakelens.cli.stop import silence_libraries
     from fakelens.inference.detector import load_detector
 
     silence_libraries()

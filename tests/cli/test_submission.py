@@ -11,15 +11,16 @@ import torch
 from fakelens.atomic import write_file
 from fakelens.cli import submission as module
 from fakelens.cli.submission import natural, predict_folder, submission
+from fakelens.cli.verbs.evaluation import predict as predict_verb
 from fakelens.errors import UserError
 from fakelens.inference.detector import load_detector
 from tests.abuse import make_image
-from tests.conftest import SCRIPTS, load_script
+from tests.conftest import SCRIPTS
 
 
 @pytest.fixture(scope="module")
 def script():
-    return load_script("predict")
+    return predict_verb
 
 
 @pytest.fixture

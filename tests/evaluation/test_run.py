@@ -248,4 +248,4 @@ def test_bad_arguments_are_named_before_the_work_begins(tmp_path, parquet, chang
 def test_the_scripts_help_has_an_example():
     done = run_script("--help")
     assert done.returncode == 0
-    assert "python scripts/evaluate.py --model" in done.stdout
+    assert "fakelens evaluate --model" in done.stdout

@@ -127,7 +127,7 @@ def test_a_report_of_another_model_is_refused(server, publish, model, tmp_path):
 def test_help_has_an_example(publish):
     run = publish("--help")
     assert run.returncode == 0
-    assert "python scripts/publish.py --model runs/" in run.stdout
+    assert "fakelens publish --model runs/" in run.stdout
 
 
 # Dry runs, without the script around them

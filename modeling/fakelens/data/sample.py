@@ -20,6 +20,8 @@ from PIL import Image, ImageFilter
 from torch import nn
 from tqdm import tqdm
 
+from fakelens.errors import UserError
+
 DESCRIPTION = (
     "embedded demonstration sample (crops of a few photographs and one small autoencoder's reconstructions of them); "
     "of no use for scoring other images"
@@ -41,12 +43,14 @@ def make_sample(folder: Path | None = None) -> Path:
 
     Returns:
         A folder of `{split}-00000-of-0000N.parquet` in OpenFake's columns, with `id`, `pair` and `source` beside them.
+
+    Raises:
+        UserError: If it is not there and cannot be written.
     """
     if folder is None:
-        cache = Path(os.environ.get("FAKELENS_CACHE", "~/.cache/fakelens")).expanduser()
-        folder = cache / f"sample-v{VERSION}"
+        folder = _cache() / f"sample-v{VERSION}"
     if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        _check_writable(folder.parent)
         # Made beside its place and moved there whole: a run that is killed leaves no half sample behind.
         with tempfile.TemporaryDirectory(dir=folder.parent) as work:
             made = Path(work) / "sample"
@@ -57,6 +61,27 @@ def make_sample(folder: Path | None = None) -> Path:
                 if not folder.exists():  # else another process was quicker, and made the same
                     raise
     return folder
+
+
+def _cache() -> Path:
+    try:
+        return Path(os.environ.get("FAKELENS_CACHE", "~/.cache/fakelens")).expanduser()
+    except RuntimeError:
+        raise UserError(
+            "There is no home folder to keep the sample in. Name a folder for it in the variable FAKELENS_CACHE."
+        ) from None
+
+
+def _check_writable(folder: Path) -> None:
+    """Make a folder, and see that files can be written there: a home may be read-only."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(
+            f"The sample cannot be written to {folder}: {error.strerror}. Name another folder for it in the variable "
+            "FAKELENS_CACHE."
+        ) from None
 
 
 def photographs() -> dict[str, dict[str, np.ndarray]]:

@@ -240,7 +240,7 @@ class Detector:
             has = ", ".join(f"{p:g}" for p in sorted(self.fpr_thresholds)) or "none"
             raise UserError(
                 f"{self.name} was not calibrated for a false-positive rate of {max_fpr:g} (it carries: {has}). "
-                "Ask for one of these, or calibrate it on more real images (scripts/calibrate.py)."
+                "Ask for one of these, or calibrate it on more real images (fakelens calibrate)."
             )
         return max(self.threshold, self.fpr_thresholds[max(kept)])
 
@@ -284,7 +284,7 @@ def load_detector(
     """Load a detector from this package, a folder or a Hub repo.
 
     Models of ours run the code installed here. Weights are read from safetensors alone; a folder that
-    `scripts/export.py` wrote holds ONNX instead, which onnxruntime runs.
+    `fakelens export` wrote holds ONNX instead, which onnxruntime runs.
 
     Args:
         model: `patch_lens`, a folder, an ONNX file in one (`DIR/model_int8.onnx`), or `USER/NAME` on the Hub;

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import load_file
 
+from fakelens.cli.verbs.data import reconstruct as reconstruct_verb
 from fakelens.data.aligned.reconstruct import original_of
 from fakelens.data.aligned.small_autoencoders import (
     KINDS,
@@ -22,7 +23,6 @@ from fakelens.data.aligned.small_autoencoders import (
 from fakelens.data.aligned.small_collection import SCALES, open_small, small_kinds, training_images
 from fakelens.data.sources.opening import open_source
 from fakelens.errors import UserError
-from tests.conftest import load_script
 
 NOISY, SHUFFLE = "small-1-nearest-noisy", "small-1-shuffle"
 
@@ -145,7 +145,7 @@ def test_kept_autoencoders_are_used_again(real_scores, tmp_path):
 
 
 def test_the_script_makes_pairs_and_goes_on_with_the_same_autoencoders(real_scores, tmp_path, capsys):
-    script = load_script("reconstruct")
+    script = reconstruct_verb
     arguments = script.ReconstructArguments(
         data=real_scores,
         autoencoder=[f"small:{NOISY},{SHUFFLE}"],

@@ -7,9 +7,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from fakelens.cli.verbs.training import ablate as ablate_verb
 from fakelens.errors import UserError
 from fakelens.evaluation.ablation.ablation import Ablation, _earlier, ablate, folder_name
-from tests.conftest import load_script
 from tests.tiny_data import write_tiny_data
 
 KEY = "phases.1.adversarial.fraction"
@@ -39,7 +39,7 @@ def recipe(tmp_path, data):
 
 @pytest.fixture(scope="module")
 def script():
-    return load_script("ablate")
+    return ablate_verb
 
 
 def call(script, *arguments):

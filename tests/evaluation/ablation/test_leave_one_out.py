@@ -7,8 +7,8 @@ import pytest
 import yaml
 from PIL import Image
 
+from fakelens.cli.verbs.training import leave_one_out as leave_one_out_verb
 from fakelens.errors import UserError
-from tests.conftest import load_script
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def recipe(tmp_path, tiny_data):
 
 @pytest.fixture(scope="module")
 def script():
-    return load_script("leave_one_out")
+    return leave_one_out_verb
 
 
 def call(script, *arguments):

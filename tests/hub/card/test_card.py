@@ -141,7 +141,7 @@ def test_a_model_without_a_report_is_said_not_to_be_evaluated(render):
     assert "> **Not evaluated.**" in card
     assert not re.search(r"\d", section(card, "Evaluation"))
     assert "model-index" not in card
-    assert "evaluate.py" not in card
+    assert "fakelens evaluate" not in card
 
 
 def test_what_training_did_not_record_is_said_to_be_not_recorded(render):
@@ -151,7 +151,7 @@ def test_what_training_did_not_record_is_said_to_be_not_recorded(render):
     assert "The licence of the weights is not recorded" in section(card, "Data and licence")
     assert rows(section(card, "Environment"))["torch"] == ["not recorded", "2.15.0"]
     assert ModelCard(card).data.license == "other"
-    assert "train.py" not in card
+    assert "fakelens train" not in card
 
 
 def test_the_training_record_is_told(render, model):
@@ -165,8 +165,16 @@ def test_the_training_record_is_told(render, model):
     assert yaml.safe_load(training.partition("```yaml\n")[2].partition("```")[0])["learning_rate"] == 0.001
     assert rows(section(card, "Environment"))["device"] == ["NVIDIA H200", "cpu"]
     assert rows(section(card, "Data and licence"))["skipped"] == ["empty file: 2"]
-    assert "python scripts/train.py recipe.yaml" in section(card, "How to reproduce it")
+    assert "fakelens train recipe.yaml" in section(card, "How to reproduce it")
     assert f"--model user/tiny --data {OPENFAKE} --split test --views raw normalised" in card
+
+
+def test_a_fine_tune_names_its_base_model_and_the_licence_that_it_inherits(render, model):
+    write_run(model, "path/to/pool", license="cc-by-nc-4.0", base_model="fakelens/patch_lens")
+    card = render()
+    data = ModelCard(card).data
+    assert data.license == "cc-by-nc-4.0" and data.base_model == "fakelens/patch_lens"
+    assert "trained further from [fakelens/patch_lens]" in section(card, "Data and licence")
 
 
 def test_openfake_hands_its_licence_on_whatever_the_recipe_says(render, model):

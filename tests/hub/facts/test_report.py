@@ -37,7 +37,7 @@ def test_a_report_holds_for_a_copy_but_not_for_a_namesake(model, tmp_path):
 
 def test_a_report_of_another_model_is_refused(model, tmp_path):
     report = write_report(tmp_path / "report", tmp_path / "other")
-    with pytest.raises(UserError, match="is about other .*Evaluate this one: scripts/evaluate.py --model"):
+    with pytest.raises(UserError, match="is about other .*Evaluate this one: fakelens evaluate --model"):
         read_report(report, read_checkpoint(model))
 
 
@@ -75,7 +75,7 @@ def test_a_report_that_cannot_be_used_is_refused(model, tmp_path, changes, words
 
 
 def test_a_folder_without_a_report_is_refused(model, tmp_path):
-    with pytest.raises(UserError, match=r"No report.json in .*evaluate.py"):
+    with pytest.raises(UserError, match=r"No report.json in .*fakelens evaluate"):
         read_report(tmp_path, read_checkpoint(model))
 
 

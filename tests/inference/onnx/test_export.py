@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from fakelens.cli.app import app
+from fakelens.cli.verbs.publishing import export as export_verb
 from fakelens.errors import UserError
 from fakelens.evaluation.attacks.adversarial import Attack
 from fakelens.evaluation.run import Options, evaluate_models
@@ -26,7 +27,7 @@ from fakelens.zoo.ensembles import build_ensemble
 from fakelens.zoo.registry import build_detector, build_processor, names
 from tests.abuse import make_image
 from tests.awake import awake
-from tests.conftest import SCRIPTS, load_script
+from tests.conftest import SCRIPTS
 from tests.tiny_data import write_tiny_data
 
 SMALL_CNN = {"hidden_sizes": [4, 8], "classifier_size": 8}
@@ -53,7 +54,7 @@ def save(folder, model, processor, **settings):
 
 @pytest.fixture(scope="module")
 def script():
-    return load_script("export")
+    return export_verb
 
 
 @pytest.fixture(scope="module")

@@ -10,16 +10,16 @@ from typer.testing import CliRunner
 
 from fakelens import load_detector
 from fakelens.cli.app import app
+from fakelens.cli.verbs.training import calibrate as calibrate_verb
 from fakelens.data.sources.opening import examples, open_source
 from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
-from tests.conftest import load_script
 from tests.tiny_data import write_tiny_data
 
 
 @pytest.fixture(scope="module")
 def script():
-    return load_script("calibrate")
+    return calibrate_verb
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from fakelens.cli.verbs.training.train import VERB
 from fakelens.errors import UserError
 from fakelens.training.dry_run import dry_run as dry_run_module
 from fakelens.training.dry_run.dry_run import STEPS, dry_run
 from fakelens.training.loop.run import train
 from fakelens.training.recipe.recipe import load_recipe
-from tests.conftest import SCRIPTS, load_script
+from tests.conftest import SCRIPTS
 from tests.tiny_data import write_tiny_data
 from tests.training.loop.test_distributed import ACCELERATE, TORCHRUN, run_two
 from tests.training.loop.test_run import write_recipe
@@ -48,7 +49,7 @@ def test_the_script_tries_every_phase_says_what_it_found_and_keeps_nothing(data,
     recipe = write_recipe(
         tmp_path, data, phases=phases, dataloader_num_workers=2, report_to="trackio", output_dir="run", eval_steps=6
     )
-    load_script("train").main(str(recipe), ["--dry_run", "true"])
+    VERB.run([str(recipe), "--dry_run", "true"])
     said = " ".join(capsys.readouterr().out.split())
     assert "phase head: pixel_values (4, 3, 32, 32) float32, labels (4,) int64" in said
     assert "phase all: pixel_values (8, 3, 32, 32) float32" in said

@@ -69,7 +69,7 @@ def continual(base, data, out, **keys):
 
 
 def test_rehearsal_keeps_the_old_while_the_new_is_learnt_and_the_record_tells_the_truth(base, data, tmp_path):
-    keys = {"max_steps": 80, "eval_steps": 80, "learning_rate": 0.01}
+    keys = {"max_steps": 80, "eval_steps": 80, "learning_rate": 0.01, "measure_forgetting": True}
     found = {}
     for fraction in (0.5, 0.0):
         model = train(continual(base, data, tmp_path / str(fraction), rehearsal_fraction=fraction, **keys))
@@ -123,3 +123,15 @@ def test_a_detector_without_a_record_has_seen_who_knows_what(tiny_model, data, t
     assert (
         never_seen(recipe.model) == [] and never_seen(load_recipe(SCRIPTS.parent / "recipes/demo.yaml").model) is None
     )
+
+
+def test_rehearsal_that_is_not_trained_on_is_not_read(base, data, tmp_path):
+    """`continual.yaml` alone names OpenFake, which a machine without a network cannot open."""
+    keys = {"start_from": base, "data": data, "only_generators": "dusk", "rehearsal_share": 0, **QUIET}
+    recipe = load_recipe(RECIPE, words(keys | {"output_dir": str(tmp_path)}))
+    assert recipe.data.rehearsal == ["ComplexDataLab/OpenFake:core"]
+    opened = open_training_data(recipe.data, 42, ["Dusk"])
+    assert opened.apart == {} and opened.train.spec == opened.validation.spec == data
+    recipe.data.measure_forgetting = True
+    with pytest.raises(UserError, match="OpenFake"):
+        open_training_data(recipe.data, 42, ["Dusk"])

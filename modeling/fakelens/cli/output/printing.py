@@ -39,12 +39,16 @@ def write_table(rows: Iterable[Row]) -> int:
     """Print a table for a person; return how many inputs failed."""
     table = Table("image", "verdict", "P(fake)", "remarks")
     failed = 0
-    for row in rows:
-        failed += row["error"] is not None
-        score = "" if row["score"] is None else f"{row['score']:.3f}"
-        verdict = row["verdict"] or "not scored"
-        remarks = row["error"] or "\n".join([*filter(None, [row["disagreement"]]), *row["warnings"], *row["notes"]])
-        # What comes from a file or its name is not markup.
-        table.add_row(escape(row["path"]), verdict, score, escape(remarks), style=COLOURS[row["verdict"]])
-    Console().print(table)
+    try:
+        for row in rows:
+            failed += row["error"] is not None
+            score = "" if row["score"] is None else f"{row['score']:.3f}"
+            verdict = row["verdict"] or "not scored"
+            remarks = row["error"] or "\n".join(
+                [*filter(None, [row["disagreement"]]), *row["warnings"], *row["notes"]]
+            )
+            # What comes from a file or its name is not markup.
+            table.add_row(escape(row["path"]), verdict, score, escape(remarks), style=COLOURS[row["verdict"]])
+    finally:  # after Ctrl-C, what there is
+        Console().print(table)
     return failed

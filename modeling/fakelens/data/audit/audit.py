@@ -175,7 +175,7 @@ def advise(views: dict[str, dict[str, Any]], chance: float) -> str:
     raw, normalised = views["raw"], views["normalised"]
     content = (
         "detail and colour do, by what the images show or by the generators' traces: set content-matched real images "
-        "against them, or mix in pairs made by scripts/reconstruct.py."
+        "against them, or mix in pairs made by fakelens reconstruct."
     )
     if leaks(normalised["auroc_format"]):
         return (

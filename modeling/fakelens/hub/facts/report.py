@@ -113,7 +113,7 @@ class Report:
 
 
 def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
-    """Read the report that `scripts/evaluate.py` wrote to a folder, and find the checkpoint in it.
+    """Read the report that `fakelens evaluate` wrote to a folder, and find the checkpoint in it.
 
     A model is found by the path it was evaluated at, or as a copy of what lies there; one that was moved away from
     there, by its folder's name. In each case its architecture, weights and threshold have to be the checkpoint's.
@@ -127,7 +127,7 @@ def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
     """
     path = folder / REPORT
     if not path.is_file():
-        raise UserError(f"No {REPORT} in {folder}. Name the folder that scripts/evaluate.py wrote with --output.")
+        raise UserError(f"No {REPORT} in {folder}. Name the folder that fakelens evaluate wrote with --output.")
     content = read_json(path)
     version = content.get("schema_version")
     if version not in (OLD_VERSION, SCHEMA_VERSION):
@@ -164,7 +164,7 @@ def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
             unseen_generators=model["unseen_generators"],
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is incomplete ({error}). Evaluate again with scripts/evaluate.py.") from None
+        raise UserError(f"{path} is incomplete ({error}). Evaluate again with fakelens evaluate.") from None
 
 
 def _renamed(content: Any) -> Any:
@@ -176,9 +176,7 @@ def _renamed(content: Any) -> Any:
 
 def _entry(path: Path, models: list[dict[str, Any]], checkpoint: Checkpoint) -> dict[str, Any]:
     found = [m for m in models if _is_about(m, checkpoint)]
-    way_out = (
-        f"Evaluate this one: scripts/evaluate.py --model {checkpoint.folder} --data SOURCE --output {path.parent}"
-    )
+    way_out = f"Evaluate this one: fakelens evaluate --model {checkpoint.folder} --data SOURCE --output {path.parent}"
     if not found:
         known = ", ".join(f"{m['name']} ({m['path']})" for m in models) or "no model"
         raise UserError(f"{path} is about {known}, not about {checkpoint.folder}. {way_out}")

@@ -153,7 +153,7 @@ def open_training_data(data: DataArguments, seed: int, unseen: Collection[str] |
         parts += [Part(source, extra_fraction / len(sources)) for source in sources]
     validation = new.validation(data.data, data.train_split, data.validation_split)
     apart = {}
-    if data.rehearsal:
+    if data.rehearsal and (rehearsal_fraction or data.measure_forgetting):
         rehearsed = [old.validation(spec, data.train_split, data.validation_split) for spec in data.rehearsal]
         apart = {"old": side_by_side(rehearsed), "new": validation}
         validation = side_by_side([validation, *rehearsed])

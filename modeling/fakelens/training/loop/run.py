@@ -24,6 +24,7 @@ from fakelens.errors import UserError
 from fakelens.inference.detector import Detector
 from fakelens.training.data.training_data import open_training_data
 from fakelens.training.loop.continual import compare, write_comparison
+from fakelens.training.loop.inherited import inherited
 from fakelens.training.loop.initialisation import never_seen
 from fakelens.training.loop.members import join_members
 from fakelens.training.loop.phases import run_phases
@@ -46,7 +47,7 @@ def train(recipe: Recipe) -> Path:
         UserError: If the folder holds another run, the data does not fit, or the loss diverges.
     """
     if recipe.run.dry_run:
-        raise UserError("dry_run is for scripts/train.py alone: leave it out here, or run the recipe by that script.")
+        raise UserError("dry_run is for `fakelens train` alone: leave it out here, or run the recipe by that verb.")
     out = Path(str(recipe.run.output_dir))
     _check_folder(out, recipe)
     PartialState().wait_for_everyone()  # all have looked before the first one writes
@@ -73,7 +74,7 @@ def train(recipe: Recipe) -> Path:
             "processes": recipe.run.world_size,
             "data": data.facts() | {"skipped": skips.counts},
             "seed": recipe.run.seed,
-            "license": recipe.run.license,
+            **inherited(recipe.model, recipe.data, recipe.run.license),
             "parameters": result.model.num_parameters(),
             "validation": validation,
             "calibration": calibration,

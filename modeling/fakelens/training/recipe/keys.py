@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from fakelens.errors import UserError
+from fakelens.resources import recipe_names
 
 # Keys of older recipes, which are still read -> their names now.
 RENAMED = {"extra_share": "extra_fraction", "rehearsal_share": "rehearsal_fraction"}
@@ -27,8 +28,9 @@ def read_keys(path: Path, overrides: list[str]) -> dict[str, Any]:
     try:
         keys = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
+        own = ", ".join(recipe_names())
         raise UserError(
-            f"The recipe {path} cannot be read: {error.strerror}. See recipes/ for those there are."
+            f"The recipe {path} cannot be read: {error.strerror}. Name a YAML file, or one of ours: {own}."
         ) from None
     except yaml.YAMLError as error:
         raise UserError(f"The recipe {path} is not YAML: {' '.join(str(error).split())}") from None
@@ -80,7 +82,7 @@ def check_keys(keys: dict[str, Any], known: list[str], where: str) -> None:
     for key in keys:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=3)
-            hint = f"Did you mean {' or '.join(near)}?" if near else "See `scripts/train.py --help` for every key."
+            hint = f"Did you mean {' or '.join(near)}?" if near else "See `fakelens train --keys` for every key."
             raise UserError(f"{where}: unknown key {key!r}. {hint}")
 
 

@@ -14,6 +14,7 @@ from transformers import HfArgumentParser, TrainingArguments
 
 from fakelens.data.splits import protocols
 from fakelens.errors import UserError
+from fakelens.resources import find_recipe
 from fakelens.training.calibration.thresholds import check_method, check_rule
 from fakelens.training.recipe.keys import check_keys, read_keys
 from fakelens.training.recipe.phase import Phase
@@ -108,7 +109,11 @@ class DataArguments:
         },
     )
     rehearsal_fraction: float = field(
-        default=0.5, metadata={"help": "Fraction of training rows that come from rehearsal; 0 only evaluates on it."}
+        default=0.5, metadata={"help": "Fraction of training rows that come from rehearsal; at 0 it is not read."}
+    )
+    measure_forgetting: bool = field(
+        default=False,
+        metadata={"help": "With rehearsal_fraction: 0, still score rehearsal's validation rows before and after."},
     )
 
     # what is done to training images
@@ -131,6 +136,11 @@ class DataArguments:
             "the middle of what the degradations leave. Validation sees the processor's own crops."
         },
     )
+
+    @property
+    def mixed_in(self) -> list[str]:
+        """SOURCEs that are trained on beside `data`."""
+        return [*self.extra_data, *(self.rehearsal if self.rehearsal_fraction else ())]
 
     @property
     def excluded(self) -> list[str]:
@@ -203,14 +213,14 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
     """Read a recipe, apply overrides and check every key.
 
     Args:
-        path: The YAML file.
+        path: The YAML file, or the name of a recipe that fakelens brings.
         overrides: `["--key", "value", ...]`; values are read as YAML, a dotted key reaches into lists and mappings.
 
     Raises:
         UserError: If the file is missing or no YAML mapping, a key is not known (the nearest is suggested), or a value
             is out of range.
     """
-    path = Path(path)
+    path = find_recipe(path)
     keys = read_keys(path, overrides or [])
     parser = recipe_parser()
     check_keys(keys, [f.name for t in parser.dataclass_types for f in fields(t) if f.init], str(path))
