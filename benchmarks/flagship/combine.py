@@ -52,9 +52,9 @@ class CombineArguments:
     output: str = field(metadata={"help": "New folder."})
     limit: int = field(default=150, metadata={"help": "Images of a collection that are scored, at most."})
     max_fpr: float = field(
-        default=0.05, metadata={"help": "Fraction of real images left out that may be called fake."}
+        default=0.05, metadata={"help": "Fraction of real images left out that may be predicted fake."}
     )
-    max_miss: float = field(default=0.10, metadata={"help": "Fraction of fakes left out that may be called real."})
+    max_miss: float = field(default=0.10, metadata={"help": "Fraction of fakes left out that may be predicted real."})
     license: str = field(default="cc-by-nc-4.0", metadata={"help": "Licence of the weights, as the Hub spells it."})
 
 
@@ -116,13 +116,13 @@ def outcome(joint: Detector, scored: Scored, rows: Sequence[dict[str, Any]], bia
 
 def markdown(found: dict[str, Any]) -> str:
     """Return the two tables of benchmarks/flagship.md: AUROC by collection left out, and the verdicts there."""
-    reals = list(dict.fromkeys(real for values in found["pairs"].values() for real in values))
+    real_names = list(dict.fromkeys(real for values in found["pairs"].values() for real in values))
     lines = [
-        f"| fakes left out | images | {' | '.join(f'against {real}' for real in reals)} |",
-        "|---|---|" + "---|" * len(reals),
+        f"| fakes left out | images | {' | '.join(f'against {real}' for real in real_names)} |",
+        "|---|---|" + "---|" * len(real_names),
     ]
     for fake, values in found["pairs"].items():
-        cells = " | ".join(f"{values[real]:.2f}" if real in values else "" for real in reals)
+        cells = " | ".join(f"{values[real]:.2f}" if real in values else "" for real in real_names)
         lines.append(f"| {fake} | {found['images'][fake]} | {cells} |")
     lines += ["", "| on collections left out | target | reached |", "|---|---|---|"]
     for name, value in found.items():

@@ -71,7 +71,7 @@ class Images:
         Args:
             numbers: Which images, of shape `(count,)`.
             side: Of the windows, in pixels.
-            draws: From 0 to below 1, of shape `(count, 3)`: place down, place across, and whether to flip.
+            draws: From 0 to below 1, of shape `(count, 3)`: position down, position across, and whether to flip.
         """
         device = self.pixels.device
         sizes = self.sizes[numbers]
@@ -161,16 +161,16 @@ class Batches:
         is_hard = draws[0] < self.draw.hard
         scale = 0.3 + 0.3 * draws[1] if is_hard else 0.5 + 0.5 * draws[1] if draws[2] < self.draw.resize else 1.0
         side = round(WINDOW / scale)
-        places = torch.rand(size, 3, generator=self.host)
+        positions = torch.rand(size, 3, generator=self.host)
         if len(self.pairs.sizes) and draws[3] < self.draw.pairs:
             first = 2 * torch.randint(0, len(self.pairs.sizes) // 2, (size // 2,), generator=self.host)
             numbers = torch.stack([first, first + 1], dim=1).flatten()
             together = torch.rand(size // 2, generator=self.host) < 0.5
-            places[1::2] = torch.where(together[:, None], places[::2], places[1::2])
-            pixels = self.pairs.windows(numbers, side, places)
+            positions[1::2] = torch.where(together[:, None], positions[::2], positions[1::2])
+            pixels = self.pairs.windows(numbers, side, positions)
         else:
             drawn = [torch.multinomial(w, size // 2, replacement=True, generator=self.host) for w in self.weights]
-            pixels = self.images.windows(torch.stack(drawn, dim=1).flatten(), side, places)
+            pixels = self.images.windows(torch.stack(drawn, dim=1).flatten(), side, positions)
         return (pixels if side == WINDOW else resize(pixels, WINDOW)), is_hard
 
     def _some(self, size: int, probability: float) -> torch.Tensor:
