@@ -10,7 +10,7 @@ from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 
 from tests.abuse import picture, write_cases
-from tests.space.apps import SPACE, running
+from tests.space.apps import PACKAGE, SPACE, App, running
 
 PRIVATE = [
     "http://127.0.0.1:{port}/health",
@@ -56,7 +56,7 @@ def is_alive(app, client, tmp_path):
     assert row["error"] is None and 0 <= row["score"] <= 1
     assert not app.uploaded()
     # Gradio logs its own refusals of calls that no client of its makes, before our code is reached.
-    assert not [one for one in app.tracebacks() if str(SPACE / "pages") in one or "/fakelens/" in one]
+    assert not app.own_tracebacks()
 
 
 @pytest.fixture
@@ -65,6 +65,16 @@ def quiet(app):
     before = len(app.tracebacks())
     yield
     assert not app.tracebacks()[before:]
+
+
+def test_a_traceback_is_ours_by_its_files_wherever_the_checkout_lies(tmp_path):
+    gradio = SPACE.parent / ".venv" / "lib" / "python3.13" / "site-packages" / "gradio" / "routes.py"
+    for file, is_it in ((gradio, False), (tmp_path / "fakelens" / "x.py", False), (SPACE / "pages" / "api.py", True),
+                        (SPACE / "app.py", True), (PACKAGE / "errors.py", True)):  # fmt: skip
+        log = tmp_path / "log"
+        log.write_text(f'ERROR\nTraceback (most recent call last):\n  File "{file}", line 3, in call\nValueError\n')
+        assert len(App("", tmp_path, log).tracebacks()) == 1
+        assert bool(App("", tmp_path, log).own_tracebacks()) is is_it, file
 
 
 def check(row, case):
