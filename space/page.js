@@ -62,8 +62,9 @@
       busy(zone, false);
       const card = document.querySelector("#verdict .fl-card");
       if (!card) return;
-      const said = [...card.querySelectorAll("h2, .fl-sentence")].map((part) => part.textContent.trim());
-      document.querySelector("#fl-live").textContent = said.join(". ");
+      const said = [card.querySelector("h2").lastChild, card.querySelector(".fl-sentence")];
+      const isAlert = card.classList.contains("fl-error"); // which is read out as it is
+      document.querySelector("#fl-live").textContent = isAlert ? "" : said.map((part) => part.textContent.trim()).join(". ");
       const { top } = card.getBoundingClientRect();
       if (top < 0 || top > window.innerHeight * 0.5) card.scrollIntoView({ block: "start" });
     },

@@ -105,6 +105,15 @@ def page(detectors: dict[str, Detector]) -> None:
         concurrency_id="batch",
     )
     stop.click(None, cancels=[running], api_visibility="private")
+    endpoint(detectors)
+
+
+def endpoint(detectors: dict[str, Detector]) -> None:
+    """Add what the page does as an endpoint for programs.
+
+    Args:
+        detectors: By their names on the page; at least one.
+    """
 
     def classify_batch(
         files: list[FileData], model: str | None = None, max_fpr: float | None = None

@@ -84,7 +84,7 @@ def running(model, folder: Path):
         yield app
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 @contextlib.contextmanager

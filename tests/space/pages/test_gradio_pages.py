@@ -153,11 +153,11 @@ def test_an_error_stands_in_the_page_and_the_next_image_works(visited, files, sh
     page.screenshot(path=shots / "error.png", full_page=True)
     page.get_by_label("Or an image's address").fill("http://127.0.0.1/secret.png")
     page.get_by_role("button", name="Check", exact=True).click()
-    page.get_by_text("address refused").wait_for()
+    page.locator("#verdict").get_by_text("address refused").wait_for()
     # What the browser cannot send is an error in the page, too.
     page.route("**/upload", lambda route: route.fulfill(status=413, body="too large, says the server"))
     send(page, files["real"])
-    page.get_by_text("too large, says the server").wait_for()
+    page.locator("#verdict").get_by_text("too large, says the server").wait_for()
     page.unroute("**/upload")
     send(page, files["real"])
     card(page, "Real")

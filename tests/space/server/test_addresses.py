@@ -41,7 +41,8 @@ def app(tiny_model, tmp_path_factory):
 def ask(app, name, data):
     """Return the answer's status and text, as curl gets them."""
     url = f"{app.url}/gradio_api/call/{name}"
-    joined = httpx.post(url, content=data if isinstance(data, bytes) else json.dumps({"data": data}))
+    body = data if isinstance(data, bytes) else json.dumps({"data": data})
+    joined = httpx.post(url, content=body, headers={"Content-Type": "application/json"})
     if joined.status_code != 200:
         return joined.status_code, joined.text
     return 200, httpx.get(f"{url}/{joined.json()['event_id']}", timeout=60).text
