@@ -57,7 +57,7 @@ def build(detectors: dict[str, Detector]) -> gr.Blocks:
             'evidence by itself.</p></header><p id="fl-live" class="fl-hidden" role="status"></p>',
             padding=False,
         )
-        with gr.Tabs():
+        with gr.Tabs(overflow_behavior="wrap"):
             for name, page in {"Image": image, "Batch": batch, "Compare": compare, "About": about}.items():
                 with gr.Tab(name, id=name.lower()):
                     page.page(detectors)

@@ -52,7 +52,7 @@ def page(detectors: dict[str, Detector]) -> None:
             ask = gr.Button("ask", elem_id="ask-image", visible="hidden")
         with gr.Column(elem_classes="fl-answer", min_width=0):
             card = gr.HTML(elem_id="verdict", padding=False)
-            with gr.Column(elem_classes="fl-details", min_width=0), gr.Tabs():
+            with gr.Column(elem_classes="fl-details", min_width=0), gr.Tabs(overflow_behavior="wrap"):
                 with gr.Tab("Heat map"):
                     where = gr.HTML(padding=False)
                     slower = gr.Button("Slower map: hide parts one after the other", size="sm")
