@@ -43,6 +43,7 @@ def main(args: BrowserSpaceArguments) -> None:
     is_free = not output.exists() or (output.is_dir() and not any(output.iterdir()))
     if not (is_free or is_space) or output.resolve() in weights.resolve().parents:
         raise UserError(f"{output} holds something else than such a Space. Name a new folder with --output.")
+    said = json.dumps(sentences(weights), indent=1)
     try:
         if output.exists():
             shutil.rmtree(output)
@@ -53,8 +54,7 @@ def main(args: BrowserSpaceArguments) -> None:
         for source, target in copies.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-        words = json.dumps(sentences(weights), indent=1)
-        (output / "model" / "sentences.json").write_text(words, encoding="utf-8")
+        (output / "model" / "sentences.json").write_text(said, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{output} could not be written: {error.strerror or error}. Name another --output.") from error
     size = sum(target.stat().st_size for target in copies.values())

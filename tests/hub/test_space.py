@@ -93,9 +93,9 @@ def test_the_requirements_name_all_that_the_app_imports():
         ({"app.py": None}, [MODEL], "holds no app.py"),
         ({"style.css": None}, [MODEL], "holds no style.css"),
         (
-            {"pages/judge.py": f"token = 'hf_{'a' * 34}'\n"},
+            {"pages/image.py": f"token = 'hf_{'a' * 34}'\n"},
             [MODEL],
-            "pages/judge.py, line 1 holds a Hugging Face token",
+            "pages/image.py, line 1 holds a Hugging Face token",
         ),
         ({"page.js": f"const token = 'hf_{'a' * 34}';\n"}, [MODEL], "page.js, line 1 holds a Hugging Face token"),
         (
