@@ -27,7 +27,7 @@ def models_table(detectors: dict[str, Detector], rows: Sequence[Row]) -> str:
             lines.append(f'<tr>{name}<td colspan="4">Not scored: {escape(str(row["error"]))}</td></tr>')
             continue
         rate = "not measured" if row["max_fpr"] is None else f"at most {100 * row['max_fpr']:g} %"
-        drawn = scale(detectors[row["model"]], row["verdict"], row["score"], row["max_fpr"], small=True)
+        drawn = scale(detectors[row["model"]], row["verdict"], row["score"], small=True)
         lines.append(
             f'<tr>{name}<td>{word(row["verdict"])}</td><td class="fl-number">{rounded(row["score"])}</td>'
             f'<td class="fl-roomy">{drawn}</td><td>{rate}</td></tr>'

@@ -73,7 +73,7 @@ def running(model, folder: Path):
     with app.log.open("w") as out:
         process = subprocess.Popen([sys.executable, SPACE / "app.py"], env=environment, stdout=out, stderr=out)
     try:
-        for _ in range(120):
+        for _ in range(280):  # a busy machine takes minutes to import everything
             with contextlib.suppress(httpx.HTTPError):
                 if httpx.get(f"{app.url}/health").status_code == 200:
                     break

@@ -100,7 +100,7 @@ def test_the_page_shows_models_then_changes_and_keeps_nothing(app, visit, tmp_pa
     page.locator("#stability table").nth(1).wait_for()
     assert page.locator("#compared tbody tr").count() == 2 and page.locator("#stability tbody tr").count() == 20
     assert page.locator("#compared img").get_attribute("src").startswith("data:image/")
-    meters = page.get_by_role("meter")
+    meters = page.locator("#compared [role=meter], #stability [role=meter]")
     assert meters.count() == 22 and "uncertain from 0.30 to 0.70" in meters.first.get_attribute("aria-valuetext")
     for box in (one.bounding_box() for one in page.get_by_role("region").all() if one.is_visible()):
         assert box["x"] + box["width"] <= 360  # wide tables scroll inside themselves
