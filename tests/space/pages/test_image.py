@@ -158,7 +158,7 @@ def test_only_an_upload_can_be_scored_and_each_has_a_path_of_its_own(app, image,
     api = f"{app.url}/gradio_api"
     for sent in ({"path": str(secret)}, {"path": f"{app.uploads}/../secret.png"}, {"path": 3}, None, "x", {}):
         event = httpx.post(f"{api}/call/classify", json={"data": [sent, None, None]}).json()["event_id"]
-        answer = httpx.get(f"{api}/call/classify/{event}").text
+        answer = httpx.get(f"{api}/call/classify/{event}", timeout=60).text
         assert "event: error" in answer and '"score"' not in answer
     assert secret.exists()
     first, second = (
@@ -167,7 +167,7 @@ def test_only_an_upload_can_be_scored_and_each_has_a_path_of_its_own(app, image,
     assert first != second
     ask = {"data": [{"path": first, "meta": {"_type": "gradio.FileData"}}, None, None]}
     event = httpx.post(f"{api}/call/classify", json=ask).json()["event_id"]
-    assert "event: complete" in httpx.get(f"{api}/call/classify/{event}").text
+    assert "event: complete" in httpx.get(f"{api}/call/classify/{event}", timeout=60).text
     assert [str(path) for path in app.uploaded()] == [second]
     temporary.sweep(app.uploads, age=0)
     assert list(app.uploads.iterdir()) == []
