@@ -24,7 +24,7 @@ def test_no_file_of_an_image_is_left_anywhere(tiny_model, tmp_path, monkeypatch)
         (row,) = client.predict([handle_file(tmp_path / "secret.png")], api_name="/classify_batch")
         assert row["verdict"]
         client.predict(handle_file(tmp_path / "secret.png"), api_name="/stability")
-        assert httpx.get(f"{app.url}/health").json()["judged"] >= 2
+        assert httpx.get(f"{app.url}/health").json()["scored"] >= 2
         for place in places.values():
             for folder, _, files in os.walk(place):
                 for name in files:

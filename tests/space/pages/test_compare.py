@@ -25,13 +25,13 @@ def row(model, verdict, score):
 
 def test_the_sentence_on_agreement():
     a, b, c = row("a", "fake", 0.9), row("b", "fake", 0.8), row("c", "real", 0.1)
-    assert compare.agreement([a]) == "a says fake; there is no second opinion here."
-    assert compare.agreement([a, b]).startswith("All 2 models say fake. Their scores go from 0.80 to 0.90.")
+    assert compare.agreement([a]) == ""  # one model has none to agree with
+    assert compare.agreement([a, b]).startswith("All 2 models predict fake. Their scores go from 0.80 to 0.90.")
     said = compare.agreement([a, c, b])
-    assert said.startswith("The models disagree: fake say a, b; real says c.") and "0.10 to 0.90" in said
+    assert said.startswith("The models disagree: fake by a, b; real by c.") and "0.10 to 0.90" in said
     unjudged = row("d", None, None) | {"error": "broken"}
     assert "All 2" in compare.agreement([a, unjudged, b])
-    assert compare.agreement([unjudged]) == "No model could judge this image."
+    assert compare.agreement([unjudged]) == "No model could score this image."
 
 
 def test_tables_draw_scores_on_their_scale_and_nothing_of_a_name_as_html(detector):
@@ -40,11 +40,19 @@ def test_tables_draw_scores_on_their_scale_and_nothing_of_a_name_as_html(detecto
         {hostile: detector}, [row(hostile, "fake", 0.9), row(hostile, None, None) | {"error": hostile}]
     )
     assert "<script" not in html and html.count("&lt;script") == 3
-    assert 'role="meter"' in html and "--low:0.3000;--high:0.7000;--score:0.9000" in html and "at most 5 %" in html
-    assert 'aria-valuetext="0.90, fake; uncertain from 0.30 to 0.70"' in html
+    assert 'role="meter"' in html and "fl-zone-fake fl-here" in html and "at most 5 %" in html
+    assert (
+        'aria-valuetext="0.90, fake; real from 0.00 to 0.30; uncertain from 0.30 to 0.70; fake from 0.70 to 1.00"'
+        in html
+    )
     steps = [Step("as it is", (40, 30), "fake", 0.9), Step("JPEG 30", (40, 30), "uncertain", 0.5)]
     html = compare_tables.stability_table("m", detector, steps)
     assert html.count("(changed)") == 1 and html.count('role="meter"') == 2
+    assert "Change of score" in html and ">−0.400<" in html and html.count(">−") == 1
+    assert [compare_tables.moved(Step("", (1, 1), "fake", after), steps[0]) for after in (0.95, 0.9001)] == [
+        "+0.050",
+        "0.000",
+    ]
     assert re.search(r"1 of the 1 changes alters the verdict", html)
 
 
@@ -87,12 +95,12 @@ def test_the_page_shows_models_then_changes_and_keeps_nothing(app, visit, tmp_pa
     (tmp_path / "bad.png").write_text("no image")
     page = visit(app.url, viewport={"width": 360, "height": 740})
     page.get_by_role("tab", name="Compare").click()
-    files = page.locator(".tabitem:visible").locator("input[type=file]").last
+    files = page.locator("#zone-compare input[type=file]").first
     files.set_input_files(tmp_path / "good.png")
     page.locator("#stability table").nth(1).wait_for()
     assert page.locator("#compared tbody tr").count() == 2 and page.locator("#stability tbody tr").count() == 20
     assert page.locator("#compared img").get_attribute("src").startswith("data:image/")
-    meters = page.get_by_role("meter")
+    meters = page.locator("#compared [role=meter], #stability [role=meter]")
     assert meters.count() == 22 and "uncertain from 0.30 to 0.70" in meters.first.get_attribute("aria-valuetext")
     for box in (one.bounding_box() for one in page.get_by_role("region").all() if one.is_visible()):
         assert box["x"] + box["width"] <= 360  # wide tables scroll inside themselves
@@ -102,12 +110,12 @@ def test_the_page_shows_models_then_changes_and_keeps_nothing(app, visit, tmp_pa
 
 
 @pytest.mark.slow
-def test_another_model_judges_the_same_image_again(app, visit, tmp_path):
+def test_another_model_scores_the_same_image_again(app, visit, tmp_path):
     picture(200, 150).save(tmp_path / "good.png")
     page = visit(app.url)
-    page.wait_for_selector("#picture button[tabindex='0']")
+    page.wait_for_selector("#zone-image")
     page.wait_for_function("window.fakelens !== undefined")
-    page.set_input_files("#picture input[type=file]", tmp_path / "good.png")
+    page.locator("#zone-image input[type=file]").first.set_input_files(tmp_path / "good.png")
     page.locator("#verdict .fl-card").wait_for()
     first = page.locator("#verdict [role=meter]").get_attribute("aria-valuetext")
     choice = page.get_by_label("Model", exact=True).first
