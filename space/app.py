@@ -54,7 +54,7 @@ def build(detectors: dict[str, Detector]) -> gr.Blocks:
     with gr.Blocks(title="fakelens", analytics_enabled=False, delete_cache=(60, AGE)) as app:
         gr.HTML(
             "<header><h1>Is this a photograph, or was it generated?</h1><p>fakelens: a detector's opinion, not "
-            'evidence by itself.</p></header><p id="fl-live" class="fl-hidden" role="status"></p>',
+            'proof by itself.</p></header><p id="fl-live" class="fl-hidden" role="status"></p>',
             padding=False,
         )
         with gr.Tabs(overflow_behavior="wrap"):

@@ -9,7 +9,7 @@ import pytest
 from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 
-from tests.abuse import make_image as picture
+from tests.abuse import make_image
 from tests.abuse import write_cases
 from tests.space.apps import PACKAGE, SPACE, App, running
 
@@ -50,9 +50,9 @@ def cases(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def is_alive(app, client, tmp_path):
-    """After each test: nothing is left, nothing of ours broke, and a good image is judged."""
+    """After each test: nothing is left, nothing of ours broke, and a good image is scored."""
     yield
-    picture().save(tmp_path / "good.png")
+    make_image().save(tmp_path / "good.png")
     row = client.predict(handle_file(tmp_path / "good.png"), api_name="/classify")
     assert row["error"] is None and 0 <= row["score"] <= 1
     assert not app.uploaded()
@@ -126,7 +126,7 @@ def test_all_at_once_in_order_with_a_zip_of_them_and_bombs(client, cases, tmp_pa
 
 def test_files_of_the_server_are_neither_read_nor_deleted(app, client, tmp_path):
     secret = tmp_path / "secret.png"
-    picture().save(secret)
+    make_image().save(secret)
     marked = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
     up = {"path": f"{app.uploads}/../{secret.name}"}
     endpoints = {"classify": lambda one: [one, None, None], "classify_batch": lambda one: [[one], None, None],
@@ -140,7 +140,7 @@ def test_files_of_the_server_are_neither_read_nor_deleted(app, client, tmp_path)
 
 @pytest.mark.usefixtures("quiet")
 def test_odd_models_and_rates_get_a_message(app, client, tmp_path):
-    picture().save(tmp_path / "good.png")
+    make_image().save(tmp_path / "good.png")
     for model, rate, words in (
         ("../../etc", None, "There is no model"),
         ("<img src=x onerror=alert(1)>", None, "There is no model"),
@@ -184,16 +184,16 @@ def test_other_calls_than_the_documented_get_a_refusal(app):
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_zip_in_a_pictures_name_and_a_picture_in_a_zips(client, tmp_path):
+def test_a_zip_in_an_images_name_and_an_image_in_a_zips(client, tmp_path):
     file = io.BytesIO()
-    picture().save(file, format="PNG")
+    make_image().save(file, format="PNG")
     with zipfile.ZipFile(tmp_path / "zip.jpg", "w") as packed:
         packed.writestr("inner.png", file.getvalue())
-    (tmp_path / "picture.zip").write_bytes(file.getvalue())
+    (tmp_path / "image.zip").write_bytes(file.getvalue())
     rows = client.predict(
-        [handle_file(tmp_path / "zip.jpg"), handle_file(tmp_path / "picture.zip")], api_name="/classify_batch"
+        [handle_file(tmp_path / "zip.jpg"), handle_file(tmp_path / "image.zip")], api_name="/classify_batch"
     )
-    assert [row["name"] for row in rows] == ["zip.jpg/inner.png", "picture.zip"]
+    assert [row["name"] for row in rows] == ["zip.jpg/inner.png", "image.zip"]
     assert rows[0]["error"] is None and "zip" in rows[1]["error"]
 
 

@@ -12,7 +12,7 @@ from gradio_client import handle_file
 
 from fakelens import load_detector
 from fakelens.inference.verdict import FIELDS
-from tests.abuse import make_image as picture
+from tests.abuse import make_image
 from tests.space.apps import batch, serving
 
 HOSTILE = "=cmd('<img src=x onerror=alert(1)>').png"
@@ -41,7 +41,7 @@ def uploads(tmp_path, monkeypatch):
 
 def png(seed=0):
     file = io.BytesIO()
-    picture(64, 48, seed).save(file, format="PNG")
+    make_image(64, 48, seed).save(file, format="PNG")
     return file.getvalue()
 
 
@@ -63,7 +63,7 @@ def test_each_input_has_its_row_in_order(app, tiny_model, tmp_path):
     assert [list(row) for row in rows] == [["name", *FIELDS[1:]]] * 7
     names = ["b.png", "text.jpg", "more.zip/x.png", "more.zip/y.png", "a.png"]
     assert [row["name"] for row in rows[:5]] == names and rows[6]["name"] == "b.png"
-    alone = load_detector(tiny_model, "cpu").scores([picture(64, 48, seed) for seed in (1, 3, 4, 2, 1, 1)])
+    alone = load_detector(tiny_model, "cpu").scores([make_image(64, 48, seed) for seed in (1, 3, 4, 2, 1, 1)])
     assert [row["score"] for row in rows if row["error"] is None] == pytest.approx(alone, abs=1e-6)
     assert "not an image" in rows[1]["error"] and rows[1]["score"] is None
     assert not app.uploaded()

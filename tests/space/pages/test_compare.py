@@ -8,7 +8,7 @@ from gradio_client.exceptions import AppError
 
 from fakelens import load_detector
 from fakelens.explain.stability import Step, stability, stability_sentence
-from tests.abuse import make_image as picture
+from tests.abuse import make_image
 from tests.space.apps import compare, compare_tables, serving
 
 
@@ -58,7 +58,7 @@ def test_tables_draw_scores_on_their_scale_and_nothing_of_a_name_as_html(detecto
 
 @pytest.fixture(scope="module")
 def app(tiny_model, detector, tmp_path_factory):
-    """An app with two models, of which one is calibrated to call more images fake."""
+    """An app with two models, of which one is calibrated to predict fake more often."""
     other = load_detector(tiny_model, "cpu")
     other.threshold, other.uncertain_band, other.fpr_thresholds = 0.0, (0.0, 0.0), {0.2: 0.0}
     with serving({"first": detector, "second": other}, tmp_path_factory.mktemp("uploads")) as started:
@@ -67,7 +67,7 @@ def app(tiny_model, detector, tmp_path_factory):
 
 def test_all_models_and_changes_through_the_api(app, detector, tmp_path):
     good, bad = tmp_path / "good.png", tmp_path / "bad.png"
-    picture(200, 150).save(good)
+    make_image(200, 150).save(good)
     bad.write_text("no image")
     client = app.client()
     answer = client.predict(handle_file(good), api_name="/compare")
@@ -80,10 +80,10 @@ def test_all_models_and_changes_through_the_api(app, detector, tmp_path):
     first, second = answer["rows"]
     assert (first["name"], first["model"], first["max_fpr"]) == ("good.png", "first", None)
     assert (second["model"], second["verdict"], second["max_fpr"]) == ("second", "fake", 0.2)
-    score = detector.scores([picture(200, 150)])[0]
+    score = detector.scores([make_image(200, 150)])[0]
     assert [first["score"], second["score"]] == pytest.approx([score, score], abs=1e-6)
     assert answer["agreement"] == compare.agreement(answer["rows"])
-    expected = stability(detector, picture(200, 150))
+    expected = stability(detector, make_image(200, 150))
     assert [step["name"] for step in steps["steps"]] == [step.name for step in expected]
     assert [step["score"] for step in steps["steps"]] == pytest.approx([step.score for step in expected], abs=1e-6)
     assert steps["steps"][0]["image_size"] == [200, 150] and steps["sentence"] == stability_sentence(expected)
@@ -91,7 +91,7 @@ def test_all_models_and_changes_through_the_api(app, detector, tmp_path):
 
 @pytest.mark.slow
 def test_the_page_shows_models_then_changes_and_keeps_nothing(app, visit, tmp_path):
-    picture(200, 150).save(tmp_path / "good.png")
+    make_image(200, 150).save(tmp_path / "good.png")
     (tmp_path / "bad.png").write_text("no image")
     page = visit(app.url, viewport={"width": 360, "height": 740})
     page.get_by_role("tab", name="Compare").click()
@@ -111,7 +111,7 @@ def test_the_page_shows_models_then_changes_and_keeps_nothing(app, visit, tmp_pa
 
 @pytest.mark.slow
 def test_another_model_scores_the_same_image_again(app, visit, tmp_path):
-    picture(200, 150).save(tmp_path / "good.png")
+    make_image(200, 150).save(tmp_path / "good.png")
     page = visit(app.url)
     page.wait_for_selector("#zone-image")
     page.wait_for_function("window.fakelens !== undefined")

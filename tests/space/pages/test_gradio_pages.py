@@ -37,8 +37,8 @@ def model(photographs, tmp_path_factory):
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("model") / "small"
     network, processor = build_detector("custom_cnn", **SMALL_CNN), build_processor("custom_cnn", 64)
-    pictures = [Image.open(photographs[name]) for name in ("chelsea.png", "coffee.png", "astronaut.png")]
-    spread(network, torch.cat([processor(picture, return_tensors="pt")["pixel_values"] for picture in pictures]))
+    images = [Image.open(photographs[name]) for name in ("chelsea.png", "coffee.png", "astronaut.png")]
+    spread(network, torch.cat([processor(image, return_tensors="pt")["pixel_values"] for image in images]))
     network.config.uncertain_band, network.config.fpr_thresholds = BAND, {"0.05": BAND[1], "0.2": 0.5}
     for saved in (network, processor):
         saved.save_pretrained(folder)

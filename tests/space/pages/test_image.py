@@ -18,7 +18,7 @@ from PIL import Image, PngImagePlugin
 
 from fakelens.inference.detector import load_detector
 from fakelens.inference.verdict import FIELDS, Verdict, verdict_sentence
-from tests.abuse import make_image as picture
+from tests.abuse import make_image
 from tests.space.apps import serving
 
 from pages import about, choices, details, examples, models, scale, verdict_card  # isort: skip  # apps.py says where
@@ -48,7 +48,7 @@ def image(tmp_path):
     """An image that says hostile things of itself."""
     text = PngImagePlugin.PngInfo()
     text.add_text("parameters", f"{HOSTILE}\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 300x200")
-    picture(300, 200).save(tmp_path / "photo.jpg", format="PNG", pnginfo=text)
+    make_image(300, 200).save(tmp_path / "photo.jpg", format="PNG", pnginfo=text)
     return tmp_path / "photo.jpg"
 
 
@@ -154,7 +154,7 @@ def test_the_endpoint_answers_as_the_command_line_does(app, detector, image):
 
 def test_only_an_upload_can_be_scored_and_each_has_a_path_of_its_own(app, image, tmp_path):
     secret = tmp_path / "secret.png"
-    picture().save(secret)
+    make_image().save(secret)
     api = f"{app.url}/gradio_api"
     for sent in ({"path": str(secret)}, {"path": f"{app.uploads}/../secret.png"}, {"path": 3}, None, "x", {}):
         event = httpx.post(f"{api}/call/classify", json={"data": [sent, None, None]}).json()["event_id"]

@@ -8,7 +8,7 @@ import pytest
 
 from fakelens import load_detector
 from fakelens.data.decode import ImageError
-from tests.abuse import make_image as picture
+from tests.abuse import make_image
 from tests.space.apps import serving
 from tests.space.conftest import png
 
@@ -26,7 +26,7 @@ def web(monkeypatch):
         asked.append((url, public_only))
         if "good" not in url:
             raise ImageError("address refused")
-        return png(picture())
+        return png(make_image())
 
     monkeypatch.setattr(addresses, "fetch", fetch)
     return asked

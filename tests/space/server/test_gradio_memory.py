@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 
 from fakelens import load_detector
 from fakelens.errors import UserError
-from tests.abuse import make_image as picture
+from tests.abuse import make_image
 from tests.space.apps import SPACE, app_script, serving
 
 from server import gradio_memory  # isort: skip  # apps.py says where
@@ -57,7 +57,7 @@ def test_the_requirements_admit_no_gradio_that_was_not_tried():
 
 def test_gradio_remembers_neither_an_image_nor_its_path(built, tmp_path):
     blocks, app = built
-    picture(200, 150).save(tmp_path / "secret.png")
+    make_image(200, 150).save(tmp_path / "secret.png")
     client = app.client()
     assert client.predict(handle_file(tmp_path / "secret.png"), api_name="/classify")["error"] is None
     client.predict([handle_file(tmp_path / "secret.png")], api_name="/classify_batch")
