@@ -9,8 +9,7 @@ import pytest
 from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 
-from tests.abuse import make_image
-from tests.abuse import write_cases
+from tests.abuse import make_image, write_cases
 from tests.space.apps import PACKAGE, SPACE, App, running
 
 PRIVATE = [
