@@ -72,7 +72,7 @@ function nativeCrops(image, height, width, perSide) {
   return rows.flatMap((down) => columns.map((across) => cut(image, down, across)));
 }
 
-// Returns for each window along one side the places in the image that it shows, in order.
+// Returns for each window along one side the positions in the image that it shows, in order.
 function windows(length, window, perSide) {
   const before = Math.floor(Math.max(0, window - length) / 2);
   const room = Math.max(0, length - window);

@@ -29,7 +29,7 @@ export const PLACES = {
   },
 };
 
-// Returns for each of `to` places the first of `from` that it covers and the weights from there on, and their sum.
+// Returns for each of `to` positions the first of `from` that it covers and the weights from there on, and their sum.
 function taps(from, to, kernel, placesFor) {
   const scale = from / to;
   const stretch = Math.max(1, scale); // when shrinking, the kernel grows with what a pixel covers
