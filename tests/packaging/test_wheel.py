@@ -51,7 +51,7 @@ def test_wheel_and_sdist_hold_all_of_it(built):
     wheel, sdist = built
     inside = set(zipfile.ZipFile(wheel).namelist())
     for name in ("py.typed", "shipped/patch_lens/model.safetensors", "resources/model_cards/TEMPLATE.md",
-                 "resources/space/app.py", "resources/space/pages/judge.py", "resources/space/browser/worker.js",
+                 "resources/space/app.py", "resources/space/pages/image.py", "resources/space/browser/worker.js",
                  "resources/recipes/accelerate/eight_gpus.yaml", "cli/verbs/training/train.py"):  # fmt: skip
         assert f"fakelens/{name}" in inside
     assert {f"fakelens/resources/recipes/{name}.yaml" for name in RECIPES} <= inside
