@@ -36,7 +36,7 @@ ALLOWED = (
     ("modeling/fakelens/training/data/progress.py", r'"places"'),  # the key in older checkpoints
     ("modeling/fakelens/evaluation/ablation/ablation.py", r'"judging"'),  # the key in older records
     ("modeling/fakelens/models/modeling_patch_lens.py", r'pop\("evidence"'),  # the key in older configs
-    ("scripts/prepare.py", r'"--shares"'),  # the option's name before
+    ("modeling/fakelens/cli/verbs/data/prepare.py", r'"--shares"'),  # the option's name before
     ("modeling/fakelens/data/aligned/small_collection.py", r"/training pictures"),  # a seed: new words, other weights
     ("README.md", r"\*Judge\*"),  # a page of the Space
     # What tests that old keys are read, Python's own walk, and a page of the Space.

@@ -4,7 +4,8 @@ r"""Join trainings that left collections out into one detector, calibrated on wh
 
 Each run is one of train.py with `--leave_out`. Their weights are averaged (model soups, Wortsman et al. 2022,
 https://arxiv.org/abs/2203.05482; the runs began alike), so that the result learnt from every collection. Thresholds
-come from images that the run which scores them never met: each run scores what it left out, and its log-odds are
+come from images that the run which scores them left out (that its first weights never met them either is the caller's
+to see to): each run scores these, and its log-odds are
 brought to the scale of the joint weights' by a line fitted, without labels, on validation images. OUTPUT gets `model/`
 (with `run.json`) and `left_out.json`: AUROC by collection left out, and what the verdicts come to there.
 """
