@@ -37,10 +37,17 @@ def collection(row: dict[str, Any]) -> str:
 
 
 def report(model: Any, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return `pairs` (AUROC of each fake collection against each real one), `macro` (their mean: first over the real
-    collections, then over the fake ones), `worst` (of the fake ones), `false_positives` (of each real collection, at
-    .5) and `images`; empty where there are no rows.
-    """  # noqa: D205
+    """Return how a model scores rows, a collection at a time; empty where there are no rows.
+
+    Args:
+        model: A patch lens, not training.
+        rows: Each with `pixels`, `label`, `generator` and `source`.
+
+    Returns:
+        `pairs` (AUROC of each fake collection against each real one), `macro` (their mean: first over the real
+        collections, then over the fake ones), `worst` (of the fake ones), `false_positives` (of each real collection,
+        at .5) and `images`.
+    """
     if not rows:
         return {}
     scores, names = logits(model, rows), np.array([collection(row) for row in rows])
