@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from degradations import jpeg, noise, resize, spectrum
+
+from fakelens.training.cutmix import rectangle
 
 CROP = 64  # pixels, what the network is trained on
 WINDOW = 80  # pixels, what is degraded: a crop then lies anywhere on JPEG's grid of 8
@@ -32,6 +35,8 @@ class Draw:
         hard: Probability that a group is scaled by .3 to .6 and compressed at 30 to 60. Most traces are lost, for
             both classes: there the detector learns to be uncertain.
         pairs: Probability that a group is drawn from content-aligned pairs, if there are any.
+        cutmix: Probability that a crop gets a rectangle of its neighbour, which is of the other class: of its own
+            reconstruction or original, where the group is drawn from pairs.
     """
 
     real_fractions: dict[str, float] = field(
@@ -44,6 +49,7 @@ class Draw:
     jpeg: float = 0.6
     hard: float = 0.1
     pairs: float = 0.3
+    cutmix: float = 0.0
 
 
 class Images:
@@ -129,7 +135,9 @@ class Batches:
         self.noise.set_state(state[1])
 
     def batch(self, size: int, group: int = GROUP) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return pixel values in [-1, 1], `(size, 3, 64, 64)`, and labels, `(size,)`: real and fake in turns.
+        """Return pixel values in [-1, 1], `(size, 3, 64, 64)`, and targets: real and fake in turns.
+
+        Targets are how much of each class a crop shows, `(size, 2)`.
 
         Args:
             size: A multiple of `group`.
@@ -154,7 +162,21 @@ class Batches:
         rows, columns = (f.to(self.device) for f in first)
         number = torch.arange(size, device=self.device)[:, None, None]
         crops = pixels.permute(0, 2, 3, 1)[number, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-        return crops / 127.5 - 1, torch.arange(size, device=self.device) % 2
+        targets = F.one_hot(torch.arange(size, device=self.device) % 2, 2).float()
+        if self.draw.cutmix:
+            crops, targets = self._mixed(crops, targets)
+        return crops / 127.5 - 1, targets
+
+    def _mixed(self, crops: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        mixed, parts = crops.clone(), torch.zeros(len(crops), 1)
+        chosen = torch.rand(len(crops), generator=self.host) < self.draw.cutmix
+        for at, draws in enumerate(torch.rand(len(crops), 4, generator=self.host).tolist()):
+            if chosen[at]:
+                rows, columns, part = rectangle(CROP, CROP, draws)
+                mixed[at, :, rows, columns] = crops[at ^ 1, :, rows, columns]
+                parts[at] = part
+        parts = parts.to(self.device)
+        return mixed, (1 - parts) * targets + parts * targets.flip(1)
 
     def _group(self, size: int) -> tuple[torch.Tensor, bool]:
         draws = torch.rand(4, generator=self.host).tolist()

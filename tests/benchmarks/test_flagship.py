@@ -147,10 +147,20 @@ def test_a_batch_is_half_real_and_seeded(modules, packed):
             bundle.train, bundle.pairs, modules["crops"].Draw(pairs=0.5), seed, torch.device("cpu")
         )
         drawn.append(batches.batch(16))
-    pixels, labels = drawn[0]
-    assert pixels.shape == (16, 3, 64, 64) and labels.tolist() == [0, 1] * 8
+    pixels, targets = drawn[0]
+    assert pixels.shape == (16, 3, 64, 64) and targets.tolist() == [[1, 0], [0, 1]] * 8
     assert pixels.min() >= -1 and pixels.max() <= 1
     assert torch.equal(pixels, drawn[1][0]) and not torch.equal(pixels, drawn[2][0])
+
+
+def test_mixed_crops_show_as_much_of_their_neighbour_as_their_targets_say(modules):
+    rows = [{"pixels": np.full((90, 90, 3), 255 * label, np.uint8), "label": label} for label in (0, 1)]
+    rows = [row | {"source": "s", "generator": "g"} for row in rows]
+    draw = modules["crops"].Draw(real_fractions={}, resize=0, spectrum=0, noise=0, jpeg=0, hard=0, cutmix=0.5)
+    pixels, targets = modules["crops"].Batches(rows, [], draw, 1, torch.device("cpu")).batch(64)
+    assert (pixels > 0).float().mean((1, 2, 3)).tolist() == pytest.approx(targets[:, 1].tolist(), abs=1e-6)
+    assert targets.sum(1).tolist() == pytest.approx([1] * 64)
+    assert 16 < ((targets > 0) & (targets < 1)).all(1).sum() < 48  # half of them, and none wholly
 
 
 def test_a_bundle_keeps_the_bytes_and_the_pairs(modules, packed, inputs):

@@ -258,7 +258,9 @@ RING = """() => {
   const name = `${one.tagName} ${one.getAttribute("aria-label") || one.textContent.trim().slice(0, 30)}`;
   if (one === document.body) return [name, true];
   let isWhole = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
-  for (let node = one.parentElement; node && node !== document.body; node = node.parentElement) {
+  // What is fixed to the window, as a list of choices is, no element around it clips.
+  const isFixed = (node) => getComputedStyle(node).position === "fixed";
+  for (let node = one; !isFixed(node) && (node = node.parentElement) && node !== document.body; ) {
     const { overflowX, overflowY } = getComputedStyle(node), edge = node.getBoundingClientRect();
     if (overflowX !== "visible") isWhole &&= box.left - reach >= edge.left - 1 && box.right + reach <= edge.right + 1;
     if (overflowY !== "visible") isWhole &&= box.top - reach >= edge.top - 1 && box.bottom + reach <= edge.bottom + 1;
