@@ -66,6 +66,7 @@ def main(args: TrainArguments) -> dict[str, Any]:
     bundle = read_bundle(Path(args.bundle), args.leave_out)
     batches = Batches(bundle.train, bundle.pairs, draw, args.seed + 1000 * rank, device)
     bundle.train.clear()  # the batches hold them now
+    bundle.pairs.clear()
     model = bundle.model(args.seed).to(device, memory_format=torch.channels_last)
     out = Path(args.output)
     out.mkdir(parents=True, exist_ok=True)
