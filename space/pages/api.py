@@ -5,8 +5,8 @@ from typing import Any
 import gradio as gr
 from gradio import FileData
 
-from fakelens.cli.inputs.web import fetch
 from fakelens.data.decode import ImageError
+from fakelens.data.web import fetch
 from fakelens.inference.detector import Detector
 from fakelens.inference.verdict import Row, error_row, verdict_row
 from pages.choices import chosen

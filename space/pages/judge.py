@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from fakelens.cli.inputs.web import fetch
 from fakelens.data.decode import ImageError, decode_image
+from fakelens.data.web import fetch
 from fakelens.errors import UserError
 from fakelens.explain.maps.heatmap import heat_map
 from fakelens.explain.maps.occlusion import occlusion_map

@@ -16,8 +16,8 @@ from gradio import processing_utils, route_utils, state_holder
 from gradio.context import LocalContext
 from gradio.utils import get_upload_folder, is_in_or_equal
 
-from fakelens.cli.inputs.web import fetch
 from fakelens.data.decode import ImageError, read_file
+from fakelens.data.web import fetch
 
 MAX_UPLOAD = 50 * 2**20  # bytes of one file
 

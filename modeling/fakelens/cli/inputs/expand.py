@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fakelens.cli.inputs.archives import Member, members
-from fakelens.cli.inputs.web import fetch
 from fakelens.data.decode import ImageError
 from fakelens.data.sources.file_types import IMAGE_SUFFIXES
+from fakelens.data.web import fetch
 from fakelens.errors import UserError
 
 

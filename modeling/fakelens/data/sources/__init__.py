@@ -1,5 +1,6 @@
 """A SOURCE string -> a stream of labelled, undecoded rows.
 
-Read `opening` first, then the two kinds of sources, `folders` and `tables`, and what both become, `rows`. `reading`
-runs through them, `skips` counts what could not be used; `labels` and `file_types` say what is what.
+Read `opening` first, then the kinds of sources in `formats`, and what all become, `rows`. `reading` runs through them,
+`skips` counts what could not be used. `vocabulary` knows the words for classes, `label_rules` adds what a user says of
+them, `columns` finds the columns of a table; `labels` and `file_types` say what is what.
 """

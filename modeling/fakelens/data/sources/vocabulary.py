@@ -7,7 +7,7 @@ that says nothing, or says both, is never guessed, and no class is ever understo
 import re
 from collections.abc import Iterable
 
-from fakelens.data.labels import FAKE, ID2LABEL, REAL
+from fakelens.data.sources.labels import FAKE, ID2LABEL, REAL
 from fakelens.errors import UserError
 
 # Words that say it by themselves.
@@ -108,5 +108,3 @@ def in_words(names: Iterable[object]) -> str:
         names: The classes.
     """
     return ", ".join(map(str, names)) or "(none)"
-
-

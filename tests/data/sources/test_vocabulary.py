@@ -2,9 +2,9 @@
 
 import pytest
 
-from fakelens.data.label_rules import SKIP, LabelRules
-from fakelens.data.labels import FAKE, REAL
-from fakelens.data.vocabulary import find_label
+from fakelens.data.sources.label_rules import SKIP, LabelRules
+from fakelens.data.sources.labels import FAKE, REAL
+from fakelens.data.sources.vocabulary import find_label
 from fakelens.errors import UserError
 
 DETECTORS = {  # id2label of their config.json, or the classes of their model card

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fakelens.data.labels import FAKE, ID2LABEL, LABEL2ID, REAL
-from fakelens.data.vocabulary import SAY_IT, find_label, in_words, is_neither, is_placeholder
+from fakelens.data.sources.labels import FAKE, ID2LABEL, LABEL2ID, REAL
+from fakelens.data.sources.vocabulary import SAY_IT, find_label, in_words, is_neither, is_placeholder
 from fakelens.errors import UserError
 
 SKIP = -1  # a class whose rows are left out and counted
@@ -80,7 +80,7 @@ class LabelRules:
             f"Rows of a class are left out with skip={value}."
         )
 
-    def labels_of(self, names: Sequence[object], where: str) -> list[int]:
+    def labels_of(self, names: Sequence[object], where: str, may_repeat: bool = False) -> list[int]:
         """Return 0 (real), 1 (fake) or `SKIP` for every class of a closed list, such as a model's.
 
         Where one class is real, those that the vocabulary does not know are fakes: a model may name its generators.
@@ -88,6 +88,7 @@ class LabelRules:
         Args:
             names: The classes.
             where: What they are classes of, for the messages.
+            may_repeat: Take several names of real images for one class, as folders side by side are.
 
         Raises:
             UserError: If a name of the user's is missing, two classes sound real, none is real, all sound fake, or one
@@ -99,7 +100,7 @@ class LabelRules:
         said = [self._said(name) for name in names]
         found = [find_label(name) if label is None else label for name, label in zip(names, said, strict=True)]
         sound = [name for name, label, own in zip(names, found, said, strict=True) if label == REAL and own is None]
-        if len(sound) > 1 or (sound and REAL in said):
+        if not may_repeat and (len(sound) > 1 or (sound and REAL in said)):
             reals = [name for name, label in zip(names, found, strict=True) if label == REAL]
             raise UserError(f"{listed}, of which {in_words(reals)} all sound real. {example(names)}")
         if REAL not in found and (FAKE not in said or None in found):
@@ -157,9 +158,8 @@ def example(names: Sequence[object]) -> str:
     if len(names) < 2:
         return SAY_IT
     first, second = names[:2]
-    return (
-        f"Say which is which: --label-map real={first},fake={second} or --label-map real={second},fake={first}"
-        + (f", and skip={names[2]} for what is neither." if len(names) > 2 else ".")
+    return f"Say which is which: --label-map real={first},fake={second} or --label-map real={second},fake={first}" + (
+        f", and skip={names[2]} for what is neither." if len(names) > 2 else "."
     )
 
 
