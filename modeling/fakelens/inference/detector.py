@@ -15,11 +15,13 @@ from transformers import PreTrainedModel
 from transformers.image_processing_utils import BaseImageProcessor
 
 from fakelens.data.decode import DecodedImage, ImageError, decode_image, read_file
+from fakelens.data.sources.label_rules import LabelRules
 from fakelens.errors import UserError
 from fakelens.inference.folding import FoldedNetwork
 from fakelens.inference.input_warnings import warnings_for
 from fakelens.inference.loading import load_network
 from fakelens.inference.onnx_model import OnnxModel
+from fakelens.inference.readout import read_classes
 from fakelens.inference.threads import worker_count, workers
 from fakelens.inference.verdict import Verdict, verdict_sentence
 from fakelens.provenance.read import Provenance, disagreement, read_provenance
@@ -53,10 +55,19 @@ class Detector:
     from its upper end on it is fake. Where two verdicts are wanted, the decision threshold alone divides them.
 
     Args:
-        model: Any image classifier with a class named "real".
+        model: Any image classifier whose classes are real and fake, by whatever names.
         processor: The model's own image processor.
         name: What to call it in results.
         device: Where to run it, as torch names devices; the fastest one present if None.
+        rules: What the user says of its classes; None for the vocabulary alone.
+
+    Attributes:
+        readout: What its logits mean.
+        classes: What the columns of `probabilities` are: "real", then "fake", or the kinds of fake that it tells
+            apart.
+
+    Raises:
+        UserError: If it cannot run on the device, or its classes are not understood.
     """
 
     def __init__(
@@ -65,6 +76,7 @@ class Detector:
         processor: BaseImageProcessor,
         name: str = "",
         device: str | None = None,
+        rules: LabelRules | None = None,
     ):
         self.name = name
         try:
@@ -81,12 +93,8 @@ class Detector:
         self._network = FoldedNetwork(self.model) if folds else self.model
         # On an accelerator one batch after the other; on a CPU each thread takes its own through the network.
         self._turn: AbstractContextManager[Any] = nullcontext() if self.device.type == "cpu" else Lock()
-        labels = [str(label) for _, label in sorted(model.config.id2label.items(), key=lambda item: int(item[0]))]
-        if "real" not in map(str.lower, labels):
-            raise UserError(f"{name} has the classes {', '.join(labels)}; a detector needs one named 'real'.")
-        self.real_index = next(i for i, label in enumerate(labels) if label.lower() == "real")
-        # What the columns of `probabilities` are: "real", then "fake", or the generators that the model tells apart.
-        self.classes = ("real", *labels[: self.real_index], *labels[self.real_index + 1 :])
+        self.readout = read_classes(model.config, rules or LabelRules(), name)
+        self.classes = self.readout.classes
         self.read_config()
 
     def read_config(self) -> None:
@@ -143,9 +151,7 @@ class Detector:
                 for start in range(0, count, step)
             ]
         # In float32 a sure network's scores would round to 0 and 1, and the order among them would be lost.
-        probabilities = torch.cat(parts).double().softmax(dim=-1).numpy()
-        real_first = sorted(range(len(self.classes)), key=lambda column: column != self.real_index)
-        return probabilities[:, real_first]
+        return self.readout(torch.cat(parts).double()).softmax(dim=-1).numpy()
 
     def judge_pixels(self, pixel_values: torch.Tensor) -> np.ndarray:
         """Return P(fake) in [0, 1] for processed pictures of shape `(batch_size, 3, height, width)`."""
@@ -267,7 +273,12 @@ def p_fake(probabilities: np.ndarray) -> np.ndarray:
 
 
 def load_detector(
-    model: str | Path | None = None, device: str | None = None, trust_remote_code: bool = False
+    model: str | Path | None = None,
+    device: str | None = None,
+    trust_remote_code: bool = False,
+    label_map: str | Mapping[str, Any] | None = None,
+    real_label: str | None = None,
+    rules: LabelRules | None = None,
 ) -> Detector:
     """Load a detector from this package, a folder or a Hub repo.
 
@@ -279,15 +290,21 @@ def load_detector(
             defaults to `$FAKELENS_MODEL`, then to `patch_lens`, whose weights are in this package.
         device: `cpu`, `cuda`, `cuda:1`, `mps`, ...; the fastest one present if None.
         trust_remote_code: Run a repo's own code for an architecture that is not installed here.
+        label_map: What its classes mean, where their names do not say: `real=LABEL_0,fake=LABEL_1`, or a mapping of
+            `real`, `fake` and `skip` to names. A CLIP without classes takes texts: `real=a photograph,fake=...`.
+        real_label: The class of real images; all others are fake.
+        rules: Both, read already; in their place.
 
     Raises:
-        UserError: If there is no such model, it has no safetensors or ONNX, no processor or no class "real", or it
-            cannot run on the device.
+        UserError: If there is no such model, it has no safetensors or ONNX or no processor, its classes are not
+            understood, or it cannot run on the device.
     """
     name = model_name(model or os.environ.get("FAKELENS_MODEL") or DEFAULT_MODEL)
-    network, processor = load_network(name, device, trust_remote_code)
+    rules = rules or LabelRules.parse(label_map, real_label)
+    network, processor = load_network(name, device, trust_remote_code, rules)
     # onnxruntime may lack the device that is the fastest for torch.
-    return Detector(network, processor, name, network.device if isinstance(network, OnnxModel) else device)
+    device = network.device if isinstance(network, OnnxModel) else device
+    return Detector(network, processor, name, device, rules)
 
 
 def _see(item: bytes | str | Path | Image.Image) -> Seen | ImageError:
