@@ -18,11 +18,11 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fakelens.cli.script import parse, script
+from fakelens.cli.script import LabelArguments, parse, script
 
 
-@dataclass
-class PredictArguments:
+@dataclass(kw_only=True)
+class PredictArguments(LabelArguments):
     """What to judge, with what, and where to write."""
 
     model: str = field(metadata={"help": "Folder or Hub repo of the detector."})
@@ -56,7 +56,7 @@ def main(args: PredictArguments) -> int:
         raise UserError("--submission and --output name the same file. Name two.")
     for path in wanted:
         check_file(path)
-    detector = load_detector(args.model, args.device, args.trust_remote_code)
+    detector = load_detector(args.model, args.device, args.trust_remote_code, args.label_map, args.real_label)
     rows = judge_folder(detector, Path(args.data).expanduser(), args.unknown_below, args.batch_size)
     failed = [row for row in rows if row.error is not None]
     for row in failed:

@@ -1,5 +1,6 @@
 """A model's folder or Hub repo -> its network and image processor, from safetensors or ONNX and nothing else."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import httpx2
@@ -16,8 +17,10 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 import fakelens.models  # noqa: F401  registers our classes, so that they load without code from a repo
 from fakelens.data.sources.label_rules import LabelRules
+from fakelens.data.sources.rows import Source
 from fakelens.errors import UserError
 from fakelens.inference.onnx_model import MODEL, OnnxModel
+from fakelens.inference.readout import model_classes
 from fakelens.inference.zero_shot import ZeroShotClassifier, is_zero_shot
 from fakelens.zoo.shipped import SHIPPED, model_folder
 
@@ -118,6 +121,49 @@ def _home_of(exported: Path) -> Path:
     """Return the folder that holds an ONNX file's settings: its own, or the one above, as transformers.js has it."""
     own = (exported.parent / "config.json").is_file() or exported.parent.name != ONNX_FOLDER
     return exported.parent if own else exported.parent.parent
+
+
+def check_label_map(
+    rules: LabelRules, sources: Iterable[Source], models: Iterable[str], trust_remote_code: bool = False
+) -> None:
+    """Refuse a class in a label map that neither the data nor a model has.
+
+    Args:
+        rules: What the user says of both.
+        sources: The data; where only reading it all would tell its classes, nothing is refused.
+        models: Names of models.
+        trust_remote_code: Run a repo's own code for its configuration.
+
+    Raises:
+        UserError: If there is one; the message lists the classes that there are.
+    """
+    if not rules.record():
+        return
+    names: list[str] = []
+    for source in sources:
+        if source.classes is None:
+            return
+        names += source.classes
+    for model in models:
+        exported = onnx_file(model)
+        home = (
+            str(_home_of(exported))
+            if exported
+            else str(model_folder("/".join(model.split("/")[:2])))
+            if is_hub_id(model)
+            else str(model_folder(model))
+        )
+        try:
+            config = AutoConfig.from_pretrained(home, trust_remote_code=trust_remote_code)
+        except (OSError, ValueError, KeyError, ImportError):
+            return  # loading the model says what is wrong
+        if is_zero_shot(config):
+            return
+        names += model_classes(config)
+    if missing := rules.missing(names):
+        raise UserError(
+            f"The label map names {missing[0]!r}, which is no class of the data or the models: {', '.join(names)}."
+        )
 
 
 def onnx_file(name: str) -> Path | None:

@@ -4,13 +4,14 @@ Also what is read at all: `ReadOptions`, the options that every verb, recipe and
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import datasets
 
 from fakelens.data.sources.label_rules import LabelRules, class_key
 from fakelens.data.sources.labels import FAKE, REAL
+from fakelens.data.sources.skips import SkipLog
 from fakelens.data.sources.vocabulary import find_label, is_placeholder
 from fakelens.errors import UserError
 
@@ -38,6 +39,7 @@ class ReadOptions:
         label: The label column, likewise.
         generator: The column that names generators, likewise; there may be none.
         is_labelled: Whether rows must have labels; without, a table that has none is read too.
+        skips: Where rows are counted that the stream leaves out; a log of each source's own if None.
     """
 
     rules: LabelRules = field(default_factory=LabelRules)
@@ -45,6 +47,7 @@ class ReadOptions:
     label: str | None = None
     generator: str | None = None
     is_labelled: bool = True
+    skips: SkipLog | None = None
 
     @classmethod
     def parse(
@@ -71,6 +74,10 @@ class ReadOptions:
         """
         rules = LabelRules.parse(label_map, real_label, is_strict)
         return cls(rules, image_column, label_column, generator_column)
+
+    def for_others(self) -> "ReadOptions":
+        """Return the options for data beside the one that they were said of: classes alone, and none need be there."""
+        return replace(self, rules=replace(self.rules, is_strict=False), image=None, label=None, generator=None)
 
     def record(self) -> dict[str, Any]:
         """Return what the user said, for reports and records; empty if nothing."""

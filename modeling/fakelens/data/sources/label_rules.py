@@ -1,7 +1,7 @@
 """What a user says of classes (`--label-map`, `--real-label`), and the vocabulary where they say nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fakelens.data.sources.labels import FAKE, ID2LABEL, LABEL2ID, REAL
@@ -68,9 +68,12 @@ class LabelRules:
         Raises:
             UserError: If nobody said what it means and its words do not.
         """
-        label = self._said(value)
+        named = dict(self.named).get(class_key(value), REAL if self.real == class_key(value) else None)
+        own = find_label(value)
+        # `--real-label human` may be said of a model beside: what names itself keeps its meaning.
+        label = named if named is not None else own if not self.is_strict and own is not None else self._said(value)
         if label is None:
-            label = find_label(value)
+            label = own
         if label is not None:
             return label
         if isinstance(value, (bool, int, float)) or is_placeholder(value):
@@ -94,6 +97,8 @@ class LabelRules:
             UserError: If a name of the user's is missing, two classes sound real, none is real, all sound fake, or one
                 is neither real nor fake.
         """
+        if not self.is_strict and self.real is not None and self.real not in map(class_key, names):
+            return replace(self, real=None).labels_of(names, where, may_repeat)  # it was said of something else
         listed = f"{where} has the classes {in_words(names)}"
         if self.is_strict and (missing := self.missing(names)):
             raise UserError(f"{listed}; the label map names {missing[0]!r}, which is not among them. {SAY_IT}")
@@ -132,7 +137,7 @@ class LabelRules:
     def _said(self, value: object) -> int | None:
         key = class_key(value)
         label = dict(self.named).get(key)
-        if label is None and self.real is not None:
+        if label is None and self.real is not None and is_placeholder(key) == is_placeholder(self.real):
             return REAL if key == self.real else FAKE
         return label
 

@@ -125,11 +125,14 @@ def _open_folder(folder: Path, spec: str, split: str, options: ReadOptions) -> S
 
 def examples(source: Source, skips: SkipLog) -> Iterator[Example]:
     """Decode a source's rows in their order, skipping and counting those that cannot be decoded."""
-    for row in read(source):
-        try:
-            data = row_bytes(row["image"])
-            image = decode_image(data)
-        except ImageError as error:
-            skips.add(row["id"], error.reason)
-            continue
-        yield Example(row["id"], row["label"], row["generator"], row["source"], image, data)
+    try:
+        for row in read(source):
+            try:
+                data = row_bytes(row["image"])
+                image = decode_image(data)
+            except ImageError as error:
+                skips.add(row["id"], error.reason)
+                continue
+            yield Example(row["id"], row["label"], row["generator"], row["source"], image, data)
+    finally:
+        skips.merge(source.skips)

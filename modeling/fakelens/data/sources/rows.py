@@ -42,6 +42,7 @@ class Source:
         skips: Rows that the stream left out as it was read, by reason: without a label, or of a class that is skipped.
         said: What the user said of columns and labels, for reports and records.
         class_folders: Where the class folders lie in a folder of them; none for other data.
+        classes: The names of its classes; None where only reading it all would tell.
     """
 
     spec: str
@@ -54,6 +55,7 @@ class Source:
     skips: SkipLog = field(default_factory=SkipLog, compare=False)
     said: dict[str, Any] = field(default_factory=dict)
     class_folders: tuple[str, ...] = ()
+    classes: tuple[str, ...] | None = None
 
 
 def row_bytes(image: dict[str, Any]) -> bytes:

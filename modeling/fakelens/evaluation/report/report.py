@@ -39,6 +39,7 @@ class Judged:
         band: Between these it says "uncertain"; empty if both are one.
         temperature: What its logits are divided by.
         device: What it ran on.
+        labels: Its own classes, and what each was taken for: "real", "fake" or "skip".
         unseen: Generators that it is known to have been trained without; None if its record does not say.
         predictions: One for each split, in one order for all models.
         attacks: What `attack_table` returned, by split and method.
@@ -60,6 +61,7 @@ class Judged:
     device: str
     predictions: tuple[Predictions, ...]
     unseen: tuple[str, ...] | None = None
+    labels: dict[str, str] = field(default_factory=dict)
     attacks: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
     panels: dict[str, dict[str, AttackPanel]] = field(default_factory=dict)
     attacks_skipped: str = ""
@@ -118,6 +120,7 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
             "source": source.spec,
             "revision": source.revision,
             "description": source.description,
+            "read_as": source.said,
             "splits": {
                 p.split: {"rows": p.rows, "judged": len(p.ids), "skipped": p.skipped} for p in judged[0].predictions
             },
@@ -143,6 +146,7 @@ def _model(model: Judged, unknown_below: float) -> dict[str, Any]:
         "decision_threshold": model.threshold,
         "uncertain_band": list(model.band),
         "temperature": model.temperature,
+        "labels": model.labels,
         "unseen_generators": None if model.unseen is None else list(model.unseen),
         "images_per_second": model.images_per_second,
         "results": {p.split: summarise(p, model.threshold) for p in model.predictions},

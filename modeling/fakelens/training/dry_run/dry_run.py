@@ -151,7 +151,9 @@ def _peak(children: bool) -> int:
 def _may_begin_again(recipe: Recipe, data: TrainingData, stream: TrainingStream, processes: list[Process]) -> bool:
     """Tell whether a source that is mixed in is so short that this run met some of its rows twice."""
     mixed_in = [*recipe.data.extra_data, *recipe.data.rehearsal]
-    lengths = [open_source(spec, recipe.data.train_split).rows or 0 for spec in mixed_in]
+    lengths = [
+        open_source(spec, recipe.data.train_split, recipe.data.read.for_others()).rows or 0 for spec in mixed_in
+    ]
     readers = stream.ranks * max(1, recipe.run.dataloader_num_workers)
     read = sum(len(process.rows) for process in processes) + stream.buffer * readers
     return bool(lengths) and min([*lengths, data.rows or read + 1]) <= read

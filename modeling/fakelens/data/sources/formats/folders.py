@@ -74,7 +74,7 @@ def open_folders(folder: Path, spec: str, split: str, description: str, options:
         )
     found = _of_split(_class_folders(folder, split, options.rules, spec), spec, split)
     labels = _labels(found, options.rules, spec)
-    skips = SkipLog()
+    skips = options.skips or SkipLog()
     rows: dict[str, list[Any]] = {name: [] for name in FEATURES}
     for one in found:
         label = labels[class_key(one.name)]
@@ -94,7 +94,8 @@ def open_folders(folder: Path, spec: str, split: str, description: str, options:
     stream = stream_of(datasets.Dataset.from_dict(rows, features=FEATURES))
     places = tuple(one.path.relative_to(folder).as_posix() for one in found)
     said = options.record()
-    return Source(spec, split, description, len(rows["id"]), "", stream, (), skips, said, places)
+    names = tuple(dict.fromkeys(one.name for one in found))
+    return Source(spec, split, description, len(rows["id"]), "", stream, (), skips, said, places, names)
 
 
 def stream_of(table: datasets.Dataset) -> datasets.IterableDataset:

@@ -148,11 +148,11 @@ def _open(
         raise UserError(f"The lists of {spec} have a column of mixed types: {one_line(error)}.") from None
     columns = find_columns(_features(table), options, spec)
     _check_paths(table, columns, folder, spec)
-    _check_classes(table, columns, spec)
+    classes = _check_classes(table, columns)
     dataset = datasets.Dataset(table.select(columns.used))
-    skips = SkipLog()
+    skips = options.skips or SkipLog()
     stream = to_rows(stream_of(dataset), options, spec, skips, folder)
-    return Source(spec, split, description, len(dataset), "", stream, (), skips, options.record())
+    return Source(spec, split, description, len(dataset), "", stream, (), skips, options.record(), (), classes)
 
 
 def _features(table: pa.Table) -> dict[str, Any]:
@@ -200,10 +200,10 @@ def _check_paths(table: pa.Table, columns: Columns, folder: Path, spec: str) -> 
         )
 
 
-def _check_classes(table: pa.Table, columns: Columns, spec: str) -> None:
-    """Refuse labels that are not understood, and a label map of others, before the first image is read."""
+def _check_classes(table: pa.Table, columns: Columns) -> tuple[str, ...]:
+    """Return the classes; refuse those that are not understood, and a label map of others, before reading images."""
     if columns.label is None:
-        return
+        return ()
     values = [value for value in table[columns.label].unique().to_pylist() if value not in (None, "")]
     if missing := columns.rules.missing(values) if columns.rules.is_strict else []:
         raise UserError(
@@ -215,3 +215,4 @@ def _check_classes(table: pa.Table, columns: Columns, spec: str) -> None:
             columns.rules.labels_of(values, columns.where)
         for value in values:
             columns.label_of(value)
+    return tuple(columns.class_of(value) for value in values)

@@ -51,7 +51,7 @@ def open_saved(folder: Path, spec: str, split: str, description: str, options: R
         raise UserError(f"{spec} has no split {split!r}. It has: {', '.join(names)}.")
     if not len(table):
         raise UserError(f"The split {split!r} of {spec} has no rows.")
-    skips = SkipLog()
+    skips = options.skips or SkipLog()
     stream = table.to_iterable_dataset(num_shards=min(MANY_SHARDS, len(table)))
     stream = to_rows(stream, options, spec, skips, folder)
     return Source(spec, split, description, len(table), "", stream, (), skips, options.record())

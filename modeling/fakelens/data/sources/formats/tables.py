@@ -46,7 +46,7 @@ def open_hub(spec: str, split: str, options: ReadOptions | None = None) -> Sourc
             builder.config.columns = find_columns(_features(stream), options, spec).used
             builder.config.fragment_scan_options = SCAN
             stream = builder.as_streaming_dataset(split)
-        skips = SkipLog()
+        skips = options.skips or SkipLog()
         stream = to_rows(stream, options, spec, skips)
     except UserError:
         raise
@@ -100,7 +100,7 @@ def open_shards(folder: Path, spec: str, split: str, description: str, options: 
         columns=columns.used,
         fragment_scan_options=SCAN,
     )
-    skips = SkipLog()
+    skips = options.skips or SkipLog()
     stream = to_rows(stream, options, spec, skips, folder)
     return Source(spec, split, description, rows, "", stream, (), skips, options.record())
 
@@ -127,7 +127,7 @@ def open_webdataset(
         stream = datasets.load_dataset(
             "webdataset", data_files={split: [str(p) for p in shards]}, split=split, streaming=True
         )
-        skips = SkipLog()
+        skips = options.skips or SkipLog()
         stream = to_rows(_flat(stream), options, spec, skips)
     except UserError:
         raise
