@@ -43,6 +43,10 @@ class ReadArguments(LabelArguments):
         default=None, metadata={"help": "Column that names what made an image; `folder` for class folders."}
     )
 
+    protocol: str | None = field(
+        default=None, metadata={"help": "Take columns and classes from a published split by name, such as genimage."}
+    )
+
     def read_options(self, is_strict: bool = True) -> "ReadOptions":
         """Return the options as the package takes them.
 
@@ -50,18 +54,15 @@ class ReadArguments(LabelArguments):
             is_strict: Refuse a class name that the data lacks; not where it may be a model's.
 
         Raises:
-            UserError: If the label map is not understood.
+            UserError: If the label map is not understood, or there is no such protocol.
         """
         from fakelens.data.sources.columns import ReadOptions
+        from fakelens.data.splits import protocols
 
-        return ReadOptions.parse(
-            self.label_map,
-            self.real_label,
-            self.image_column,
-            self.label_column,
-            self.generator_column,
-            is_strict=is_strict,
-        )
+        said = {name: getattr(self, name) for name in protocols.READ}
+        published = protocols.get(self.protocol).read if self.protocol else {}
+        said = published | {name: value for name, value in said.items() if value is not None}
+        return ReadOptions.parse(**said, is_strict=is_strict)
 
 
 SOURCE = (  # what `--data` takes, see `fakelens.data.sources.opening`

@@ -94,7 +94,7 @@ class DataArguments:
     # which generators
     protocol: str | None = field(
         default=None,
-        metadata={"help": "openfake: hold its 20 official generators out of all data; names data and splits too."},
+        metadata={"help": "Published split by name, such as openfake: data, columns and held-out generators."},
     )
     exclude_generators: list[str] | None = field(
         default=None, metadata={"help": "Generators left out of training and validation, in any spelling."}
@@ -259,8 +259,14 @@ def _complete(keys: dict[str, Any]) -> None:
             keys[key] = [keys[key]]
     if keys.get("protocol") is not None:
         protocol = protocols.get(keys["protocol"])
-        for key in ("data", "train_split", "validation_split"):
-            keys.setdefault(key, getattr(protocol, key))
+        if protocol.data is None and "data" not in keys:
+            raise UserError(
+                f"The data of the protocol {protocol.name} are not on the Hub ({protocol.citation}). Get them and "
+                "name their folder with --data."
+            )
+        own = protocol.keys() if protocol.data in (None, keys.get("data", protocol.data)) else {}
+        for key, value in own.items():
+            keys.setdefault(key, value)
     if keys.get("start_from") is not None:
         if given := [key for key in NETWORK if keys.get(key)]:
             raise UserError(f"start_from brings its own network and processor: leave {given[0]} out.")
