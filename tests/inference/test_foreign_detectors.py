@@ -66,7 +66,7 @@ def beit(names):
 
 def timm(names):
     config = TimmWrapperConfig(architecture="resnet10t", **labels(names))
-    return TimmWrapperForImageClassification(config), None
+    return TimmWrapperForImageClassification(config), ViTImageProcessor(size=SIDE)
 
 
 def labels(names):
@@ -77,8 +77,7 @@ def saved(made, folder):
     torch.manual_seed(0)
     model, processor = made
     model.save_pretrained(folder)
-    if processor is not None:
-        processor.save_pretrained(folder)
+    processor.save_pretrained(folder)
     return folder
 
 
