@@ -162,6 +162,12 @@ class Detector:
         return min(batch_size, CPU_BATCH) if self.device.type == "cpu" else batch_size
 
     @property
+    def input_size(self) -> tuple[int, int] | None:
+        """Height and width in pixels of what the network takes; None for an ensemble, whose members may differ."""
+        inputs = self.process([Image.new("RGB", (64, 64), "grey")])
+        return tuple(inputs["pixel_values"].shape[-2:]) if "pixel_values" in inputs else None
+
+    @property
     def workers(self) -> int:
         """How many threads should work for this detector at once."""
         return worker_count(self.device)

@@ -39,6 +39,7 @@ class Judged:
         band: Between these it says "uncertain"; empty if both are one.
         temperature: What its logits are divided by.
         device: What it ran on.
+        input_size: Height and width in pixels of what its network takes; None if it takes several.
         labels: Its own classes, and what each was taken for: "real", "fake" or "skip".
         unseen: Generators that it is known to have been trained without; None if its record does not say.
         predictions: One for each split, in one order for all models.
@@ -61,6 +62,7 @@ class Judged:
     device: str
     predictions: tuple[Predictions, ...]
     unseen: tuple[str, ...] | None = None
+    input_size: tuple[int, int] | None = None
     labels: dict[str, str] = field(default_factory=dict)
     attacks: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
     panels: dict[str, dict[str, AttackPanel]] = field(default_factory=dict)
@@ -147,6 +149,7 @@ def _model(model: Judged, unknown_below: float) -> dict[str, Any]:
         "uncertain_band": list(model.band),
         "temperature": model.temperature,
         "labels": model.labels,
+        "input_size": None if model.input_size is None else list(model.input_size),
         "unseen_generators": None if model.unseen is None else list(model.unseen),
         "images_per_second": model.images_per_second,
         "results": {p.split: summarise(p, model.threshold) for p in model.predictions},
