@@ -18,9 +18,7 @@ from fakelens.cli.script import SOURCE, ReadArguments, parse, script
 class CompareArguments(ReadArguments):
     """What to compare, and on what."""
 
-    model: list[str] = field(
-        metadata={"help": "Folders of models or Hub repos; the others are tested against the first."}
-    )
+    model: list[str] = field(metadata={"help": "Folders of models, or Hub repos; each is tested against the first."})
     data: str = field(metadata={"help": SOURCE})
     output: str = field(metadata={"help": "Folder for the report and the table."})
     split: list[str] = field(default_factory=lambda: ["test"], metadata={"help": "Splits to compare on."})
