@@ -149,6 +149,8 @@ class Columns:
         """
         if self.generator is not None:
             return None if value is None else str(value) if self.generators is None else self.generators[int(value)]
+        if label is None:
+            return None
         name = self.class_of(label)
         return None if find_label(name) is not None or is_placeholder(name) or isinstance(label, bool) else name
 

@@ -18,8 +18,8 @@ NOTES = (
     "Intervals are 95 %. Macro is the mean AUROC over generators, each against all real images. Recall at 5 % and 1 % "
     "is at the threshold that calls so many of these real images fake; false positives, recall and accuracy are at "
     "each detector's own threshold. Images/s counts every view, with reading and decoding, in this run. The "
-    "difference is AUROC less that of the first detector, with DeLong's p, adjusted by Holm's method for all pairs, splits and "
-    "views of the run."
+    "difference is AUROC less that of the first detector, with DeLong's p, adjusted by Holm's method for all pairs, "
+    "splits and views of the run."
 )
 
 

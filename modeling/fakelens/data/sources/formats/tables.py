@@ -259,6 +259,9 @@ def _flat(stream: datasets.IterableDataset) -> datasets.IterableDataset:
     if not isinstance(nested, dict):
         return stream
     features = {name: kind for name, kind in stream.features.items() if name != "json"} | dict(nested)
+    for name in [name for name, kind in features.items() if isinstance(kind, datasets.Image)]:
+        features[name] = datasets.Image(decode=False)  # a map decodes what is not told otherwise
+        stream = stream.cast_column(name, features[name])
     return stream.map(_unpack, remove_columns=["json"], features=datasets.Features(features))
 
 
