@@ -3,7 +3,7 @@
 Also what is read at all: `ReadOptions`, the options that every verb, recipe and `open_source` share.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import datasets
 from fakelens.data.sources.label_rules import LabelRules, class_key
 from fakelens.data.sources.labels import FAKE, REAL
 from fakelens.data.sources.skips import SkipLog
-from fakelens.data.sources.vocabulary import find_label, is_placeholder
+from fakelens.data.sources.vocabulary import SAY_IT, find_label, in_words, is_placeholder
 from fakelens.errors import UserError
 
 # Lower case; the first one is taken though others are there, of the rest only one may be.
@@ -135,6 +135,31 @@ class Columns:
         if self.said_by_name is not None and class_key(value) in ("0", "1"):
             return self.said_by_name if class_key(value) == "1" else 1 - self.said_by_name
         return self.rules.label_of(value, self.where)
+
+    def check(self, values: Iterable[Any]) -> tuple[str, ...]:
+        """Refuse classes that are not understood, and a label map of others, before the first image is read.
+
+        Args:
+            values: Every value of the label column.
+
+        Returns:
+            The classes' names.
+
+        Raises:
+            UserError: As `LabelRules.labels_of` does.
+        """
+        there = [value for value in values if value not in (None, "")]
+        names = [self.class_of(value) for value in there]
+        if missing := self.rules.missing(names) if self.rules.is_strict else []:
+            raise UserError(
+                f"{self.where} has the classes {in_words(names)}; the label map names {missing[0]!r}, which is not "
+                f"among them. {SAY_IT}"
+            )
+        if self.classes is None and len(there) > 1 and all(isinstance(value, str) for value in there):
+            self.rules.labels_of(there, self.where)
+        for value in there:
+            self.label_of(value)
+        return tuple(names)
 
     def class_of(self, value: Any) -> str:
         """Return the name of the class that a value of the label column stands for."""

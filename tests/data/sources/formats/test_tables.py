@@ -135,6 +135,8 @@ def test_rows_without_a_label_are_skipped_and_counted_and_kept_where_none_is_nee
             {"label_map": "skip=unknown"},
             "has the classes real, fake; the label map names 'unknown'",
         ),
+        ("string", ["real", "fake"], {"label_map": "skip=unknown"}, "has the classes real, fake; .* names 'unknown'"),
+        ("int64", [0, 1], {"label_map": "real=0,fake=2"}, "has the classes 0, 1; the label map names '2'"),
         ("string", ["real"], {"label_column": "nope"}, "no column 'nope'; it has: image, label.*--label-column"),
         ("string", ["real"], {"image_column": "nope"}, "no column 'nope'.*--image-column"),
         ("string", ["real"], {"generator_column": "nope"}, "no column 'nope'.*--generator-column"),

@@ -16,7 +16,6 @@ from fakelens.data.sources.formats.tables import to_rows
 from fakelens.data.sources.reading import one_line
 from fakelens.data.sources.rows import SPLITS, Source, is_address, is_split
 from fakelens.data.sources.skips import SkipLog
-from fakelens.data.sources.vocabulary import SAY_IT, in_words
 from fakelens.errors import UserError
 
 LISTINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
@@ -148,7 +147,7 @@ def _open(
         raise UserError(f"The lists of {spec} have a column of mixed types: {one_line(error)}.") from None
     columns = find_columns(_features(table), options, spec)
     _check_paths(table, columns, folder, spec)
-    classes = _check_classes(table, columns)
+    classes = () if columns.label is None else columns.check(table[columns.label].unique().to_pylist())
     dataset = datasets.Dataset(table.select(columns.used))
     skips = options.skips or SkipLog()
     stream = to_rows(stream_of(dataset), options, spec, skips, folder)
@@ -198,21 +197,3 @@ def _check_paths(table: pa.Table, columns: Columns, folder: Path, spec: str) -> 
             f"{spec} names files that are not there, such as {paths[0]!r}, looked for in {folder}. Put the list "
             "beside its images, or name the column of their paths with --image-column NAME."
         )
-
-
-def _check_classes(table: pa.Table, columns: Columns) -> tuple[str, ...]:
-    """Return the classes; refuse those that are not understood, and a label map of others, before reading images."""
-    if columns.label is None:
-        return ()
-    values = [value for value in table[columns.label].unique().to_pylist() if value not in (None, "")]
-    if missing := columns.rules.missing(values) if columns.rules.is_strict else []:
-        raise UserError(
-            f"{columns.where} has the classes {in_words(values)}; the label map names {missing[0]!r}, which is not "
-            f"among them. {SAY_IT}"
-        )
-    if columns.classes is None and columns.said_by_name is None and len(values) > 1:
-        if all(isinstance(value, str) for value in values):
-            columns.rules.labels_of(values, columns.where)
-        for value in values:
-            columns.label_of(value)
-    return tuple(columns.class_of(value) for value in values)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import datasets
 
-from fakelens.data.sources.columns import ReadOptions
+from fakelens.data.sources.columns import ReadOptions, find_columns
 from fakelens.data.sources.formats.folders import MANY_SHARDS, refuse_validation
 from fakelens.data.sources.formats.tables import to_rows
 from fakelens.data.sources.reading import one_line
@@ -54,4 +54,5 @@ def open_saved(folder: Path, spec: str, split: str, description: str, options: R
     skips = options.skips or SkipLog()
     stream = table.to_iterable_dataset(num_shards=min(MANY_SHARDS, len(table)))
     stream = to_rows(stream, options, spec, skips, folder)
-    return Source(spec, split, description, len(table), "", stream, (), skips, options.record())
+    classes = find_columns(table.features, options, spec).class_names
+    return Source(spec, split, description, len(table), "", stream, (), skips, options.record(), classes=classes)

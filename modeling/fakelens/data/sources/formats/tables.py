@@ -42,8 +42,9 @@ def open_hub(spec: str, split: str, options: ReadOptions | None = None) -> Sourc
         builder = datasets.load_dataset_builder(repo, config or None, revision=revision or None)
         shards = tuple((builder.config.data_files or {}).get(split, ()))
         stream = builder.as_streaming_dataset(split)
+        columns = find_columns(features_of(stream), options, spec)
         if isinstance(builder.config, ParquetConfig):
-            builder.config.columns = find_columns(_features(stream), options, spec).used
+            builder.config.columns = columns.used
             builder.config.fragment_scan_options = SCAN
             stream = builder.as_streaming_dataset(split)
         skips = options.skips or SkipLog()
@@ -62,7 +63,10 @@ def open_hub(spec: str, split: str, options: ReadOptions | None = None) -> Sourc
     known = (builder.info.splits or {}).get(split)
     rows = known.num_examples if known else None
     revision = revision or str(builder.hash or "")
-    return Source(spec, split, f"Hub data set {repo}", rows, revision, stream, shards, skips, options.record())
+    return Source(
+        *(spec, split, f"Hub data set {repo}", rows, revision, stream, shards, skips, options.record()),
+        classes=columns.class_names,
+    )
 
 
 def open_shards(folder: Path, spec: str, split: str, description: str, options: ReadOptions | None = None) -> Source:
@@ -92,6 +96,11 @@ def open_shards(folder: Path, spec: str, split: str, description: str, options: 
         rows += file.metadata.num_rows
         schema = schema or file.schema_arrow
     columns = find_columns(datasets.Features.from_arrow_schema(schema), options, spec)
+    classes = columns.class_names
+    if classes is None and columns.label is not None and options.rules.record():
+        # Worth reading one column for: what the label map names that is not there.
+        labels = [pq.read_table(shard, columns=[columns.label])[columns.label].unique() for shard in shards]
+        classes = columns.check(dict.fromkeys(value for part in labels for value in part.to_pylist()))
     stream = datasets.load_dataset(
         "parquet",
         data_files={split: [str(p) for p in shards]},
@@ -102,7 +111,8 @@ def open_shards(folder: Path, spec: str, split: str, description: str, options: 
     )
     skips = options.skips or SkipLog()
     stream = to_rows(stream, options, spec, skips, folder)
-    return Source(spec, split, description, rows, "", stream, (), skips, options.record())
+    said = options.record()
+    return Source(spec, split, description, rows, "", stream, (), skips, said, classes=classes)
 
 
 def open_webdataset(
@@ -176,7 +186,7 @@ def to_rows(
     Raises:
         UserError: If its columns or the classes of its labels cannot be understood.
     """
-    columns = find_columns(_features(stream), options, spec)
+    columns = find_columns(features_of(stream), options, spec)
     stream = stream.select_columns(columns.used).cast_column(columns.image, datasets.Image(decode=False))
     make = RowMaker(columns, options.is_labelled, skips, base)
     return stream.map(make, batched=True, batch_size=64, remove_columns=columns.used, features=FEATURES)
@@ -245,7 +255,7 @@ def _name(image: dict[str, Any]) -> str:
     return image["path"] if image["bytes"] is None and image["path"] else content_id(image)
 
 
-def _features(stream: datasets.IterableDataset) -> dict[str, Any]:
+def features_of(stream: datasets.IterableDataset) -> dict[str, Any]:
     """Return a stream's columns with their types, None where it does not know them before it is read."""
     if stream.features:
         return dict(stream.features)
