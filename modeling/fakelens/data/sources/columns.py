@@ -150,9 +150,10 @@ class Columns:
         """
         there = [value for value in values if value not in (None, "")]
         names = [self.class_of(value) for value in there]
-        if missing := self.rules.missing(names) if self.rules.is_strict else []:
+        asked = self.rules.missing(there if self.class_names is None else names)
+        if asked and self.rules.is_strict:
             raise UserError(
-                f"{self.where} has the classes {in_words(names)}; the label map names {missing[0]!r}, which is not "
+                f"{self.where} has the classes {in_words(names)}; the label map names {asked[0]!r}, which is not "
                 f"among them. {SAY_IT}"
             )
         if self.classes is None and len(there) > 1 and all(isinstance(value, str) for value in there):
