@@ -41,8 +41,9 @@ def main(args: CompareArguments) -> None:
     """Compare, print the table, and say where it is."""
     from accelerate import PartialState
 
+    from fakelens.evaluation.compare import compare_models
     from fakelens.evaluation.report.side_by_side import print_side_by_side
-    from fakelens.evaluation.run import Options, compare_models
+    from fakelens.evaluation.run import Options
 
     options = Options(
         batch_size=args.batch_size,

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
 from fakelens.data.audit.audit import audit_source
@@ -25,7 +24,6 @@ from fakelens.evaluation.attacks.scenarios import scenarios
 from fakelens.evaluation.report.folder import check_output, write_report
 from fakelens.evaluation.report.gallery import EACH, build_gallery
 from fakelens.evaluation.report.report import Evaluation, Judged
-from fakelens.evaluation.report.side_by_side import write_side_by_side
 from fakelens.evaluation.robustness.robustness import robustness_table
 from fakelens.evaluation.scoring.cache import cached
 from fakelens.evaluation.scoring.controls import control_predictions
@@ -147,38 +145,6 @@ def evaluate_models(
         report = write_report(output, Evaluation(sources, judged, controls, audits, options.unknown_below))
         shutil.rmtree(partial, ignore_errors=True)
     return broadcast_object_list([report])[0]
-
-
-def compare_models(
-    models: Sequence[str],
-    data: str,
-    output: Path,
-    splits: Sequence[str] = ("test",),
-    options: Options | None = None,
-    cameras: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Evaluate two models or more in one run and write their table beside the report.
-
-    Args:
-        models: Folders of models or Hub repos; the others are tested against the first.
-        data: A SOURCE string, see `fakelens.data.sources.opening`.
-        output: The report's folder.
-        splits: Names of splits.
-        options: What to find out, and how.
-        cameras: Collections of photographs straight from cameras, to count false positives on.
-
-    Returns:
-        The content of report.json, in every process.
-
-    Raises:
-        UserError: As `evaluate_models` does, or if there is one model alone, or no such collection.
-    """
-    if len(models) < 2:
-        raise UserError(f"A comparison needs two models or more, not {len(models)}. Name them with --model A B.")
-    report = evaluate_models(models, data, output, splits, options)
-    if PartialState().is_main_process:
-        write_side_by_side(report, output, cameras)
-    return report
 
 
 def _judge(

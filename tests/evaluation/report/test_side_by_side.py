@@ -5,9 +5,11 @@ import shutil
 
 import pytest
 
+from fakelens.data.sources.opening import ReadOptions
 from fakelens.errors import UserError
+from fakelens.evaluation.compare import compare_models
 from fakelens.evaluation.report.side_by_side import print_side_by_side, side_by_side
-from fakelens.evaluation.run import Options, compare_models
+from fakelens.evaluation.run import Options
 from fakelens.inference.detector import load_detector
 from tests.evaluation.conftest import picture
 
@@ -26,8 +28,6 @@ def foreign(tmp_path_factory, learned):
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory, learned, foreign, tiny_data):
     output = tmp_path_factory.mktemp("out") / "compared"
-    from fakelens.data.sources.opening import ReadOptions
-
     read = ReadOptions.parse("real=LABEL_1,fake=LABEL_0", is_strict=False)
     options = Options(device="cpu", robustness=True, robustness_limit=2, audit=False, gallery=0, read=read)
     return output, compare_models([str(learned), str(foreign)], str(tiny_data), output, options=options)
@@ -95,8 +95,6 @@ def test_one_detector_alone_is_no_comparison(tmp_path, tiny_model, parquet):
 
 
 def test_a_map_that_names_a_class_of_neither_data_nor_models_is_refused_before_the_work(tmp_path, tiny_model):
-    from fakelens.data.sources.opening import ReadOptions
-
     for number, name in enumerate(("real", "fake")):
         (tmp_path / "d" / "test" / name).mkdir(parents=True)
         picture(number).save(tmp_path / "d" / "test" / name / "0.png")
