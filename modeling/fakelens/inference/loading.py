@@ -146,13 +146,8 @@ def check_label_map(
         names += source.classes
     for model in models:
         exported = onnx_file(model)
-        home = (
-            str(_home_of(exported))
-            if exported
-            else str(model_folder("/".join(model.split("/")[:2])))
-            if is_hub_id(model)
-            else str(model_folder(model))
-        )
+        repo = "/".join(model.split("/")[:2]) if is_hub_id(model) else model
+        home = str(model_folder(repo) if exported is None else _home_of(exported))
         try:
             config = AutoConfig.from_pretrained(home, trust_remote_code=trust_remote_code)
         except (OSError, ValueError, KeyError, ImportError):
