@@ -165,7 +165,10 @@ class Detector:
     def input_size(self) -> tuple[int, int] | None:
         """Height and width in pixels of what the network takes; None for an ensemble, whose members may differ."""
         inputs = self.process([Image.new("RGB", (64, 64), "grey")])
-        return tuple(inputs["pixel_values"].shape[-2:]) if "pixel_values" in inputs else None
+        if "pixel_values" not in inputs:
+            return None
+        height, width = inputs["pixel_values"].shape[-2:]
+        return height, width
 
     @property
     def workers(self) -> int:

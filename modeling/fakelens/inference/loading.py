@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 import httpx2
 import torch
@@ -26,7 +27,7 @@ from fakelens.zoo.shipped import SHIPPED, model_folder
 
 ONNX_FOLDER = "onnx"  # where transformers.js keeps its files
 IN_FOLDER = (f"{ONNX_FOLDER}/{MODEL}", f"{ONNX_FOLDER}/model_quantized.onnx")
-Network = PreTrainedModel | OnnxModel | ZeroShotClassifier
+Network: TypeAlias = PreTrainedModel | OnnxModel | ZeroShotClassifier
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
 
 

@@ -65,7 +65,11 @@ class Protocol:
 
     def keys(self) -> dict[str, Any]:
         """Return what it says of data as keys of a recipe."""
-        keys = {"data": self.data, "train_split": self.train_split, "validation_split": self.validation_split}
+        keys: dict[str, Any] = {
+            "data": self.data,
+            "train_split": self.train_split,
+            "validation_split": self.validation_split,
+        }
         keys |= {"holdout": self.holdout, **self.read}
         return {key: value for key, value in keys.items() if value is not None}
 
