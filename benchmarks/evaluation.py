@@ -69,7 +69,7 @@ def main(args: BenchmarkArguments) -> None:
     """Time all in turn, and print rates, ratios and how far scores lie apart."""
     from transformers import pipeline
 
-    from fakelens.cli.app import silence_libraries
+    from fakelens.cli.stop import silence_libraries
     from fakelens.data.decode import decode_image
     from fakelens.data.sources.opening import open_source
     from fakelens.evaluation.scoring.predict import predict
@@ -88,14 +88,14 @@ def main(args: BenchmarkArguments) -> None:
         batches = [paths[at : at + size] for at in range(0, len(paths), size)]
         inputs = [ours.process([decode_image(path).image for path in batch]) for batch in batches]
 
-        def decode_and_judge(number: int) -> None:
+        def decode_and_score(number: int) -> None:
             for path in batches[number]:
                 decode_image(path)
-            ours.judge(inputs[number])
+            ours.score(inputs[number])
 
         def limit() -> None:
             with workers(ours.workers) as pool:
-                list(pool.map(decode_and_judge, range(len(batches))))
+                list(pool.map(decode_and_score, range(len(batches))))
 
         contenders: dict[str, Callable[[], object]] = {
             "evaluator": lambda: predict(ours, source, batch_size=args.batch_size),
@@ -105,8 +105,8 @@ def main(args: BenchmarkArguments) -> None:
         }
         times: dict[str, list[float]] = {name: [] for name in contenders}
         for turn in range(args.rounds + 1):
-            for name, judge in contenders.items():
-                taken = seconds(judge)
+            for name, score in contenders.items():
+                taken = seconds(score)
                 if turn > 0:  # the first warms up
                     times[name].append(taken)
         found = predict(ours, source, batch_size=args.batch_size)

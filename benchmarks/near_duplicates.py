@@ -43,7 +43,7 @@ def main(args: BenchmarkArguments) -> None:
     from fakelens.data.sources.rows import FEATURES, Source
     from fakelens.data.splits.duplicates import group_near
     from fakelens.data.splits.fingerprints import Fingerprints, take_fingerprints
-    from fakelens.data.splits.prepare import PARTS, cut_pile
+    from fakelens.data.splits.prepare import PARTS, assign_splits
     from fakelens.data.splits.prepare_report import describe
 
     rng = np.random.default_rng(0)
@@ -57,12 +57,12 @@ def main(args: BenchmarkArguments) -> None:
     start = time.perf_counter()
     groups = group_near(hashes, args.distance)
     facts = {"search_seconds": time.perf_counter() - start, "search_peak_mib": peak_mib() - before}
-    facts["planted_found_share"] = float(np.mean(groups[-planted:] == groups[:planted]))
+    facts["planted_recall"] = float(np.mean(groups[-planted:] == groups[:planted]))
     ids = [f"real/{number:055d}" for number in range(args.hashes)]
     labels, split = np.arange(args.hashes) % 2, np.zeros(args.hashes, np.int8)
     prints = Fingerprints(["train"], ids, rng.permutation(hashes), hashes, labels, split, [])
-    places = [PARTS[part] for part in cut_pile(prints, groups, (0.7, 0.15, 0.15), 42, "")]
-    json.dumps(describe(prints, groups, places, PARTS, True))
+    assigned = [PARTS[part] for part in assign_splits(prints, groups, (0.7, 0.15, 0.15), 42, "")]
+    json.dumps(describe(prints, groups, assigned, PARTS, True))
     facts |= {"prepared_seconds": time.perf_counter() - start, "prepared_peak_mib": peak_mib() - before}
 
     photograph = Image.fromarray(skimage.data.astronaut())

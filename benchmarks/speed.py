@@ -7,7 +7,7 @@ All take turns in one run, so that a machine that slows down slows all; ratios a
 one thread, processor time is taken, into which other programs' turns do not enter; with more, time by the clock.
 `patch_lens`: what the command line does, warnings and provenance included. `patch_lens_onnx`: the same after
 scripts/export.py. `efficientnet_b0`: that network with random weights, at 224 pixels, through the same detector.
-`pipeline_...`: transformers' own with the same models and files, which decodes and judges and says no more. Then where
+`pipeline_...`: transformers' own with the same models and files, which decodes and scores and says no more. Then where
 the shipped detector's time goes, in milliseconds an image.
 """
 
@@ -109,7 +109,7 @@ def stages(detector: "Detector", paths: Sequence[str], clock: Callable[[], float
             "provenance": partial(read_provenance, data),
             "warnings": partial(warnings_for, image, data),
             "processor": partial(detector.process, [image]),
-            "network": partial(detector.judge, inputs),
+            "network": partial(detector.score, inputs),
         }
         for name, work in parts.items():
             taken.setdefault(name, []).append(1000 * seconds(work, clock))
@@ -121,7 +121,7 @@ def main(args: BenchmarkArguments) -> None:
     import torch
     from transformers import pipeline
 
-    from fakelens.cli.app import silence_libraries
+    from fakelens.cli.stop import silence_libraries
     from fakelens.inference.detector import load_detector
 
     silence_libraries()
@@ -151,8 +151,8 @@ def main(args: BenchmarkArguments) -> None:
         clock = time.process_time if args.threads == 1 else time.perf_counter
         times: dict[str, list[float]] = {name: [] for name in contenders}
         for turn in range(args.rounds + 1):
-            for name, judge in contenders.items():
-                taken = seconds(judge, clock)
+            for name, score in contenders.items():
+                taken = seconds(score, clock)
                 if turn > 0:  # the first warms up
                     times[name].append(taken)
         parts = stages(detectors["patch_lens"], paths, clock)

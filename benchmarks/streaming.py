@@ -41,7 +41,7 @@ class BenchmarkArguments:
 
 
 def write_rows(folder: Path) -> None:
-    """Write the made data: forty pictures, each file of its own by a comment at its end."""
+    """Write the made data: forty images, each file of its own by a comment at its end."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -66,7 +66,7 @@ def find_weights(model: str) -> Path:
         model: A folder or an ONNX file.
 
     Raises:
-        UserError: If there is none, a file beside it is missing, or it needs more than one picture at a time.
+        UserError: If there is none, a file beside it is missing, or it needs more than one image at a time.
     """
     from fakelens.errors import UserError
 

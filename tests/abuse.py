@@ -16,7 +16,7 @@ class Case:
 
     Attributes:
         name: The file's name.
-        error: Words of its error; None if it must be judged.
+        error: Words of its error; None if it must be scored.
         note: Words of the note that says what was done to it; None if there is nothing to say.
     """
 
@@ -42,8 +42,8 @@ CASES = [
 ]
 
 
-def picture(width: int = 48, height: int = 40, seed: int = 0) -> Image.Image:
-    """Return a smooth random RGB picture."""
+def make_image(width: int = 48, height: int = 40, seed: int = 0) -> Image.Image:
+    """Return a smooth random RGB image."""
     coarse = np.random.default_rng(seed).integers(0, 255, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
@@ -51,19 +51,19 @@ def picture(width: int = 48, height: int = 40, seed: int = 0) -> Image.Image:
 def write_cases(folder: Path) -> list[Case]:
     """Write every case into a folder and return the list."""
     folder.mkdir(parents=True, exist_ok=True)
-    image = picture()
+    image = make_image()
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "text.jpg").write_text("this is no image")
-    whole = io.BytesIO()
-    picture(300, 300).save(whole, format="JPEG", quality=95)
-    (folder / "truncated.jpg").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+    full = io.BytesIO()
+    make_image(300, 300).save(full, format="JPEG", quality=95)
+    (folder / "truncated.jpg").write_bytes(full.getvalue()[: len(full.getvalue()) // 2])
     Image.new("RGB", (1, 1), "red").save(folder / "one_pixel.png")
     Image.new("1", (20_000, 20_000)).save(folder / "bomb.png")
     image.convert("CMYK").save(folder / "cmyk.jpg")
     grey = np.asarray(image.convert("L")).astype(np.uint16) * 257
     Image.fromarray(grey).save(folder / "sixteen_bit.png")
     image.quantize(16).save(folder / "palette.png", transparency=0)
-    frames = [picture(seed=n) for n in range(3)]
+    frames = [make_image(seed=n) for n in range(3)]
     frames[0].save(folder / "animated.gif", save_all=True, append_images=frames[1:])
     frames[0].save(folder / "animated.webp", save_all=True, append_images=frames[1:], lossless=True)
     exif = Image.Exif()

@@ -1,11 +1,11 @@
-"""Networks with new weights that do tell pictures apart, without training."""
+"""Networks with new weights that do tell images apart, without training."""
 
 import torch
 from torch import nn
 
 
 def awake(model):
-    """Draw weights that let pictures through: with new ones, deep networks say nearly the same of every picture."""
+    """Draw weights that let images through: with new ones, deep networks say nearly the same of every image."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight)

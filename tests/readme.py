@@ -16,7 +16,8 @@ from accelerate.commands.launch import launch_command_parser
 from markdown_it import MarkdownIt
 from torch.distributed.run import get_args_parser
 
-from fakelens.cli.app import app, models_app
+from fakelens.cli.app import app, command_of
+from fakelens.cli.verbs import TYPER, VERBS
 from fakelens.errors import UserError
 from fakelens.training.recipe.phase import Phase
 from fakelens.training.recipe.recipe import load_recipe, recipe_parser
@@ -67,9 +68,19 @@ class Command:
         return self.words[: self.words.index(self.file)] if self.file else ()
 
     @property
+    def verb(self) -> str:
+        """The verb of fakelens that is run, by its own name or by its script, "" for none."""
+        if self.program == "fakelens":
+            return self.words[1] if self.words[1] in VERBS else ""
+        name = Path(self.file).stem.replace("_", "-")
+        return name if self.file.startswith("scripts/") and name in VERBS else ""
+
+    @property
     def arguments(self) -> tuple[str, ...]:
-        """What stands after the file or the program."""
-        return self.words[self.words.index(self.file) + 1 if self.file else 1 :]
+        """What stands after the file, the program, or its verb."""
+        if self.file:
+            return self.words[self.words.index(self.file) + 1 :]
+        return self.words[2 if self.verb else 1 :]
 
 
 def parse(text: str) -> list:
@@ -101,8 +112,12 @@ def spans(text: str) -> list[str]:
 def options_of(program: str) -> frozenset[str]:
     """Return every option of `fakelens`, `torchrun`, `accelerate`, the recipes ("recipe") or a Python file's help."""
     if program == "fakelens":
-        verbs = (typer.main.get_command(verb) for verb in (app, models_app))
-        return frozenset(option for verb in verbs for p in verb.params for option in p.opts) | {"--help"}
+        return frozenset(option for p in typer.main.get_command(app).params for option in p.opts) | {"--help"}
+    if program in VERBS:
+        if program in TYPER:
+            return frozenset(option for p in command_of(program).params for option in p.opts) | {"--help"}
+        actions = command_of(program).verb.make_parser(None)._actions
+        return frozenset(option for action in actions for option in action.option_strings)
     parsers = {"torchrun": get_args_parser, "accelerate": launch_command_parser, "recipe": recipe_parser}
     if program in parsers:
         return frozenset(option for action in parsers[program]()._actions for option in action.option_strings)
@@ -145,14 +160,15 @@ def faults_of(command: Command) -> Iterator[str]:
     if command.program == "pip":
         return
     given = named_options(command.arguments)
-    known = options_of(command.file or command.program) if given else frozenset()
-    takes_keys = command.file in ("scripts/train.py", "scripts/ablate.py", "scripts/leave_one_out.py")
+    runs = command.verb or command.file or command.program
+    known = options_of(runs) if given else frozenset()
+    takes_keys = command.verb in ("train", "ablate", "leave-one-out")
     for option in given:
         if option not in known and not (takes_keys and is_key(option)):
-            yield f"{command.text}: {command.file or command.program} has no {option}"
-    if command.file == "scripts/train.py" and command.arguments and (ROOT / command.arguments[0]).is_file():
+            yield f"{command.text}: {runs} has no {option}"
+    if command.verb == "train" and command.arguments and not command.arguments[0].startswith(("-", "RECIPE")):
         try:
-            load_recipe(ROOT / command.arguments[0], list(command.arguments[1:]))
+            load_recipe(command.arguments[0], list(command.arguments[1:]))
         except UserError as error:
             yield f"{command.text}: {error}"
 
@@ -162,8 +178,8 @@ def faults(text: str) -> list[str]:
     found = [fault for command in commands(text) for fault in faults_of(command)]
     files = sorted({path for path in re.findall(rf"(?<![\w./-]){OURS}", text) if not (ROOT / path).exists()})
     found += [f"no file {path}" for path in files]
-    scripts = [f"scripts/{path.name}" for path in sorted((ROOT / "scripts").glob("*.py")) if path.name != "demo.py"]
-    programs = ("recipe", "fakelens", "torchrun", "accelerate", *scripts)
+    scripts = ("scripts/build_browser_space.py", "scripts/zoo.py")
+    programs = ("recipe", "fakelens", "torchrun", "accelerate", *VERBS, *scripts)
     for span in spans(text):
         if span.startswith("--"):
             option = span.split()[0]

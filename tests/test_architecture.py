@@ -1,4 +1,4 @@
-"""The pictures of the package in the docs are the package, and no folder of it is too full to look through.
+"""The trees in the docs are the package, and no folder of it is too full to look through.
 
 `python -m tests.test_architecture` draws them anew.
 """
@@ -16,7 +16,7 @@ PACKAGE = ROOT / "modeling" / "fakelens"
 MOST = 12  # Python files in a folder, `__init__.py` included
 INDENT, COLUMN, WIDTH = "  ", 20, 120
 BEGIN, END = "<!-- tree: begin -->\n", "<!-- tree: end -->"
-PICTURES = {ROOT / "README.md": 1, ROOT / "docs" / "architecture.md": 3}  # a page -> how deep its picture goes
+TREES = {ROOT / "README.md": 1, ROOT / "docs" / "architecture.md": 3}  # a page -> how deep its tree goes
 
 
 def packages(folder: Path) -> list[Path]:
@@ -28,7 +28,7 @@ def first_line(path: Path) -> str:
 
 
 def lines(folder: Path, deep: int, indent: str) -> Iterator[tuple[str, str]]:
-    """Yield name and purpose of each package; where the picture goes deeper, of those inside, and files by name."""
+    """Yield name and purpose of each package; where the tree goes deeper, of those inside, and files by name."""
     files = sorted(path.stem for path in folder.glob("*.py") if path.name != "__init__.py")
     if indent != INDENT:
         yield from (("", line) for line in textwrap.wrap(", ".join(files), WIDTH - COLUMN))
@@ -41,19 +41,19 @@ def lines(folder: Path, deep: int, indent: str) -> Iterator[tuple[str, str]]:
 def drawn(deep: int) -> str:
     found = list(lines(PACKAGE, deep, INDENT))
     found += [(f"{INDENT}{name}.py", first_line(PACKAGE / f"{name}.py")) for name in ("atomic", "errors")]
-    picture = "\n".join(f"{name:{COLUMN}}{about}" for name, about in found)
-    return f"```\nmodeling/fakelens/\n{picture}\n```\n"
+    tree = "\n".join(f"{name:{COLUMN}}{about}" for name, about in found)
+    return f"```\nmodeling/fakelens/\n{tree}\n```\n"
 
 
-def with_picture(page: str, deep: int) -> str:
+def with_tree(page: str, deep: int) -> str:
     before, _, rest = page.partition(BEGIN)
     return f"{before}{BEGIN}{drawn(deep)}{END}{rest.partition(END)[2]}"
 
 
-@pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.name)
-def test_the_picture_is_the_package(path):
+@pytest.mark.parametrize("path", TREES, ids=lambda path: path.name)
+def test_the_tree_is_the_package(path):
     page = path.read_text(encoding="utf-8")
-    assert page == with_picture(page, PICTURES[path]), "python -m tests.test_architecture draws it anew"
+    assert page == with_tree(page, TREES[path]), "python -m tests.test_architecture draws it anew"
 
 
 @pytest.mark.parametrize("root", [PACKAGE, ROOT / "tests"], ids=lambda path: path.name)
@@ -68,5 +68,5 @@ def test_every_file_says_what_it_is_for():
 
 
 if __name__ == "__main__":
-    for page, depth in PICTURES.items():
-        page.write_text(with_picture(page.read_text(encoding="utf-8"), depth), encoding="utf-8")
+    for page, depth in TREES.items():
+        page.write_text(with_tree(page.read_text(encoding="utf-8"), depth), encoding="utf-8")

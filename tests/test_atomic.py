@@ -8,17 +8,17 @@ from fakelens.atomic import atomic_directory
 
 
 def test_the_new_takes_the_place_of_the_old(tmp_path):
-    place = tmp_path / "deep" / "place"
+    folder = tmp_path / "deep" / "place"
     for text in ("first", "second"):
-        with atomic_directory(place) as new:
+        with atomic_directory(folder) as new:
             (new / f"{text}.txt").write_text(text)
-    assert [path.name for path in place.iterdir()] == ["second.txt"]
-    assert list(place.parent.iterdir()) == [place]
+    assert [path.name for path in folder.iterdir()] == ["second.txt"]
+    assert list(folder.parent.iterdir()) == [folder]
 
 
 def test_what_fails_leaves_the_old_and_nothing_else(tmp_path, monkeypatch):
-    place = tmp_path / "place"
-    with atomic_directory(place) as new:
+    folder = tmp_path / "place"
+    with atomic_directory(folder) as new:
         (new / "kept.txt").write_text("kept")
 
     def rename(self, target, rename=Path.rename):
@@ -26,11 +26,11 @@ def test_what_fails_leaves_the_old_and_nothing_else(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         return rename(self, target)
 
-    with pytest.raises(RuntimeError, match="on the way"), atomic_directory(place) as new:
+    with pytest.raises(RuntimeError, match="on the way"), atomic_directory(folder) as new:
         (new / "half.txt").write_text("half")
         raise RuntimeError("on the way")
     monkeypatch.setattr(Path, "rename", rename)
-    with pytest.raises(OSError, match="No space left"), atomic_directory(place) as new:
+    with pytest.raises(OSError, match="No space left"), atomic_directory(folder) as new:
         (new / "other.txt").write_text("other")
-    assert [path.name for path in place.iterdir()] == ["kept.txt"]
-    assert list(tmp_path.iterdir()) == [place]
+    assert [path.name for path in folder.iterdir()] == ["kept.txt"]
+    assert list(tmp_path.iterdir()) == [folder]

@@ -18,7 +18,7 @@ LOOK = """
 import json, numpy as np
 json.dumps({
     "verdicts": [[v.verdict, v.score, v.error] for v in verdicts], "steps": len(steps),
-    "maps": [[list(m.shape), float(np.ptp(m))] for m in (evidence, by_hiding)], "picture": list(picture.size),
+    "maps": [[list(m.shape), float(np.ptp(m))] for m in (heat, by_hiding)], "image": list(image.size),
     "published": [{row["label"]: row["score"] for row in scores} for scores in published],
     "tuned": load_detector(tuned, device="cpu").scores([Image.open(path).convert("RGB") for path in files]).tolist(),
 })
@@ -63,7 +63,7 @@ def test_every_cell_runs(sample, tmp_path):
         assert verdict in {"real", "fake", "uncertain"} and 0 <= score <= 1 and error is None
     assert found["steps"] == 10
     for shape, extent in found["maps"]:
-        assert shape == found["picture"][::-1] and extent > 0
+        assert shape == found["image"][::-1] and extent > 0
     # What the published folder says by transformers alone is what the trained model says.
     assert [row["fake"] for row in found["published"]] == pytest.approx(found["tuned"], abs=1e-4)
     assert sum("image/png" in output.get("data", {}) for outputs in shown for output in outputs) == 2
@@ -71,5 +71,5 @@ def test_every_cell_runs(sample, tmp_path):
     report = json.loads((runs / "report" / "report.json").read_text(encoding="utf-8"))
     assert set(report["models"][0]["results"]["test"]) == {"raw", "normalised"}
     assert {"README.md", "config.json", "model.safetensors"} <= {path.name for path in (runs / "hub").iterdir()}
-    assert len(list((runs / "pictures" / "train").glob("*/*.jpg"))) == 120
+    assert len(list((runs / "images" / "train").glob("*/*.jpg"))) == 120
     assert {path.name for path in Path(tmp_path).iterdir()} == {"runs"}

@@ -1,7 +1,7 @@
 """README.md: everything that it names is there, its Python runs, and so do its commands, on tiny data.
 
 The commands run as they stand, in a folder where each of their placeholders is a real thing: a model, a data set, a
-picture; and in the README's order, for publishing takes the report that evaluating wrote. `TINY` has what is added or
+image; and in the README's order, for publishing takes the report that evaluating wrote. `TINY` has what is added or
 changed so that a command takes seconds, `NOT_RUN` the ones that run elsewhere.
 """
 
@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 
 from fakelens.cli import app as cli
 from fakelens.data.aligned.tiny_autoencoder import tiny_decoder, tiny_encoder
-from tests.abuse import picture
+from tests.abuse import make_image
 from tests.readme import ROOT, Command, commands, faults, python_blocks
 from tests.tiny_data import write_tiny_data
 
@@ -39,14 +39,14 @@ MODELS = (
     "B",
     "USER/NAME",
 )
-DATA = ("SOURCE", "SHARDS", "YOUR_PICTURES", "path/to/new")
+DATA = ("SOURCE", "SHARDS", "YOUR_IMAGES", "path/to/new")
 QUIET = {"report_to": "none", "disable_tqdm": "true", "use_cpu": "true"}
 TINY_CNN = '{"hidden_sizes": [4, 8], "classifier_size": 4}'
 
 # The beginning of a command -> why it is not run here.
 NOT_RUN = {
     "make ": "`.ci/run` runs demo, test and test-slow; bench takes minutes",
-    "python space/app.py": "tests/space/test_start.py and tests/space run it",
+    "fakelens space": "it serves until it is stopped; tests/space run the app",
     "python benchmarks/": "they take minutes",
     "python scripts/build_browser_space.py": "tests/space runs it, where `make browser` has fetched what it takes",
     "pip ": "it would change this environment",
@@ -55,24 +55,24 @@ NOT_RUN = {
 SLOW = (
     "torchrun",
     "accelerate",
-    *(f"python scripts/{name}.py" for name in ("ablate", "evaluate", "leave_one_out", "train")),
+    *(f"fakelens {name} " for name in ("ablate", "compare", "evaluate", "leave-one-out", "train")),
 )
-SLOW += ("python scripts/publish.py",)  # needs the report of an evaluation before it
+SLOW += ("fakelens publish ",)  # needs the report of an evaluation before it
 
 # A word -> what stands for it.
 REPLACED = {
     "https://example.org/a.png": ["other.png"],  # there is no network
     "HUB_ID_OR_FOLDER": ["encoder.safetensors", "decoder.safetensors"],
-    # One of seventeen autoencoders, and pictures that are large enough to train it on.
+    # One of seventeen autoencoders, and images that are large enough to train it on.
     "small": ["small:small-1-shuffle", "--training_steps", "2", "--data", "large"],
     "10.0.0.1": ["127.0.0.1"],
     "recipes/accelerate/eight_gpus.yaml": ["recipes/accelerate/two_cpu_processes.yaml"],
     "16": ["2"],  # processes, of two machines
     "8": ["2"],
 }
-# The name of a script or a recipe -> what is added.
+# A verb or the name of a recipe -> what is added.
 TINY = {
-    "publish.py": ["--examples", "none"],
+    "publish": ["--examples", "none"],
     "custom_cnn.yaml": ["--image_size", "32", "--model_options", TINY_CNN, "--max_steps", "2"],
     "s0_efficientnetv2_s.yaml": ["--data", "SOURCE", "--pretrained", "false"]
     + ["--image_size", "32", "--max_steps", "1"],
@@ -114,18 +114,18 @@ def world(tiny_model, tmp_path_factory):
         (folder / name / "config.json").write_text(json.dumps(config))
     for number, name in enumerate(("photo.jpg", "other.png", "downloads/a.jpg", "downloads/b/c.jpg", "FOLDER/d.jpg")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        picture(64, 48, number).save(folder / name)
+        make_image(64, 48, number).save(folder / name)
     splits = [f"path/to/folder/{split}" for split in ("train", "validation", "test")]
     for number, name in enumerate(f"{at}/{kind}" for at in ("data/raw", *splits) for kind in ("real", "fake")):
         (folder / name).mkdir(parents=True)
         for image in range(8):
-            picture(40, 40, 100 * number + image).save(folder / name / f"{image}.png")
+            make_image(40, 40, 100 * number + image).save(folder / name / f"{image}.png")
     for kind in ("real", "fake"):
         (folder / "large" / "train" / kind).mkdir(parents=True)
-        picture(200, 200, len(kind)).save(folder / "large" / "train" / kind / "0.png")
+        make_image(200, 200, len(kind)).save(folder / "large" / "train" / kind / "0.png")
     phases = [
         {"name": "base", "steps": 2},
-        {"name": "adversarial", "steps": 2, "adversarial": {"share": 0.3, "eps": [0.05]}},
+        {"name": "adversarial", "steps": 2, "adversarial": {"fraction": 0.3, "eps": [0.05]}},
     ]
     recipe = {
         "architecture": "custom_cnn",
@@ -149,14 +149,13 @@ def tiny(command: Command) -> list[str]:
     if command.program == "accelerate" and "--config_file" not in words:
         # Without GPUs, accelerate starts several processes only by these settings.
         words[2:2] = ["--config_file", "recipes/accelerate/two_cpu_processes.yaml"]
-    name = Path(command.file).name
-    if name == "train.py":
-        recipe = Path(command.arguments[0]).name
+    if command.verb == "train":
+        recipe = f"{Path(command.arguments[0]).stem}.yaml"
         words += [*TINY[recipe], *(word for key, value in QUIET.items() for word in (f"--{key}", value))]
         words += ["--per_device_train_batch_size", "4", "--output_dir", f"runs/trained/{COMMANDS.index(command)}"]
-    elif name == "publish.py" and "--dry-run" not in words:
+    elif command.verb == "publish" and "--dry-run" not in words:
         words += ["--dry-run", f"runs/pushed/{COMMANDS.index(command)}"]  # tests/hub pushes
-    return words + TINY.get(name, [])
+    return words + TINY.get(command.verb, [])
 
 
 def is_run(command: Command) -> bool:
@@ -178,6 +177,8 @@ def test_everything_that_the_readme_names_is_there():
         "    python scripts/audit.py --data SOURCE --spilt train",
         "    make nothing",
         "    fakelens photo.jpg --cvs",
+        "    fakelens audit --data SOURCE --spilt train",
+        "    fakelens train nothing",
         "    fakeless photo.jpg",
         "    torchrun --nproc_per_nod 8 scripts/evaluate.py --model A",
         "```bash\naccelerate launch --num_proceses 8 \\\n    scripts/evaluate.py --model A\n```",
@@ -246,9 +247,7 @@ def test_a_command_runs_as_a_process_of_its_own(command, world):
             ranks[0][ranks[0].index("--main_process_port") + 1] = str(free.getsockname()[1])
         ranks.append(list(ranks[0]))
         ranks[1][ranks[1].index("--machine_rank") + 1] = "1"
-    for path in (
-        word for word in ("runs/report", "runs/compared") if word in ranks[0] and "evaluate.py" in command.text
-    ):
+    for path in (word for word in ("runs/report", "runs/compared") if word in ranks[0] and command.verb == "evaluate"):
         shutil.rmtree(world / path, ignore_errors=True)
     logs = [world / f"rank-{number}.log" for number in range(len(ranks))]
     running = [
@@ -262,5 +261,5 @@ def test_a_command_runs_as_a_process_of_its_own(command, world):
         for process in running:
             process.kill()
     said = "".join(log.read_text() for log in logs)
-    if "evaluate.py" in command.text:  # by one process for all, not by each for itself
+    if command.verb == "evaluate":  # by one process for all, not by each for itself
         assert said.count("The report is in") == 1

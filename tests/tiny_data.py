@@ -11,7 +11,7 @@ GENERATORS = ("checker", "stripes")
 
 
 def image(number: int, generator: str | None) -> dict[str, object]:
-    """Return a smooth random picture as an undecoded cell; a generator lays its own pattern over it."""
+    """Return a smooth random image as an undecoded cell; a generator lays its own pattern over it."""
     coarse = np.random.default_rng(number).integers(40, 215, (5, 5, 3), dtype=np.uint8)
     smooth = Image.fromarray(coarse).resize((40, 40), Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(1))
     pixels = np.asarray(smooth).astype(int)
@@ -23,7 +23,7 @@ def image(number: int, generator: str | None) -> dict[str, object]:
 
 
 def write_tiny_data(folder: Path, counts: dict[str, int] | None = None, shards: int = 2) -> Path:
-    """Write `train`, `validation` and `test` as parquet shards, as many reals as fakes, and return the folder."""
+    """Write `train`, `validation` and `test` as balanced parquet shards, and return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     features = datasets.Features(
         {"image": datasets.Image(), "label": datasets.Value("string"), "model": datasets.Value("string")}

@@ -11,30 +11,30 @@ from fakelens.errors import UserError
 
 
 @contextmanager
-def atomic_directory(place: Path) -> Iterator[Path]:
+def atomic_directory(folder: Path) -> Iterator[Path]:
     """Write a directory atomically: give an empty one, which takes the place when the block ends well.
 
     What was there stays until then, and comes back if the move fails; a block that fails leaves nothing behind.
 
     Args:
-        place: The folder's final path; its parents are made.
+        folder: The folder's final path; its parents are made.
 
     Raises:
         OSError: If it cannot be written or moved.
     """
-    place = place.resolve()
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as work:
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as work:
         new, old = Path(work) / "new", Path(work) / "old"
         new.mkdir()
         yield new
-        if place.exists():
-            place.rename(old)
+        if folder.exists():
+            folder.rename(old)
         try:
-            new.rename(place)
+            new.rename(folder)
         except OSError:
             if old.exists():
-                old.rename(place)
+                old.rename(folder)
             raise
 
 
@@ -51,9 +51,9 @@ def write_file(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as beside:
-            whole = Path(beside) / path.name
-            whole.write_text(text, encoding="utf-8", newline="")
-            whole.replace(path)
+            unfinished = Path(beside) / path.name
+            unfinished.write_text(text, encoding="utf-8", newline="")
+            unfinished.replace(path)
     except OSError as error:
         raise UserError(
             f"{path} could not be written: {error.strerror or error}. What was there is unchanged."

@@ -2,4 +2,13 @@
 
 
 class UserError(ValueError):
-    """Something the user can put right. The message names the thing and the way out."""
+    """Something the user can put right. The message names the thing and the way out.
+
+    Examples:
+        >>> from fakelens import UserError, build_detector
+        >>> try:
+        ...     build_detector("custom_cn")
+        ... except UserError as error:
+        ...     "Did you mean custom_cnn" in str(error)
+        True
+    """

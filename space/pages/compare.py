@@ -111,7 +111,7 @@ def endpoints(detectors: dict[str, Detector]) -> None:
             max_fpr: Call at most this share of photographs fake, such as 0.05; the model's own share if left out.
 
         Returns:
-            `model`; `steps`, each with `name`, `picture_size` (width and height in pixels), `verdict` and `score`
+            `model`; `steps`, each with `name`, `image_size` (width and height in pixels), `verdict` and `score`
             (P(fake), 0 to 1), the image as it is first; and `sentence`, in plain words.
         """
         try:
@@ -125,7 +125,7 @@ def endpoints(detectors: dict[str, Detector]) -> None:
         return {
             "model": detector.name,
             "steps": [
-                {"name": s.name, "picture_size": list(s.picture_size), "verdict": s.verdict, "score": s.score}
+                {"name": s.name, "image_size": list(s.image_size), "verdict": s.verdict, "score": s.score}
                 for s in steps
             ],
             "sentence": stability_sentence(steps),

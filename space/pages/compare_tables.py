@@ -41,7 +41,7 @@ def stability_table(label: str, detector: Detector, steps: Sequence[Step]) -> st
         steps: What `stability` returned.
     """
     lines = [
-        f'<tr><th scope="row">{escape(step.name)}</th><td>{step.picture_size[0]} × {step.picture_size[1]}</td>'
+        f'<tr><th scope="row">{escape(step.name)}</th><td>{step.image_size[0]} × {step.image_size[1]}</td>'
         f"<td>{word(step.verdict)}{'' if step.verdict == steps[0].verdict else ' (changed)'}</td>"
         f"{scale(detector, step.verdict, step.score)}</tr>"
         for step in steps

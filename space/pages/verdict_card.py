@@ -3,7 +3,7 @@
 from html import escape
 
 from fakelens.inference.detector import Detector
-from fakelens.inference.verdict import SHARES, Verdict
+from fakelens.inference.verdict import ROUND_COUNTS, Verdict
 
 SIGNS = {"real": "✓", "fake": "✕", "uncertain": "?"}  # beside the words, so that no colour is needed
 WORDS = {"real": "Real", "fake": "Fake", "uncertain": "Uncertain"}
@@ -81,7 +81,7 @@ def threshold_sentence(detector: Detector, max_fpr: float | None) -> str:
     start = f"Called fake from {detector.fake_threshold(max_fpr):.3f} on."
     if max_fpr is None:
         return f"{start} How many photographs reach that was not measured for this model."
-    among = next((n for n in SHARES if max_fpr * n >= 1), SHARES[-1])
+    among = next((n for n in ROUND_COUNTS if max_fpr * n >= 1), ROUND_COUNTS[-1])
     return (
         f"{start} That stands for a false-positive rate of {100 * max_fpr:g} %: of {among:,} photographs like those "
         f"that it was calibrated on, at most {max_fpr * among:g} reach it."

@@ -1,166 +1,319 @@
-"""The flagship's experiments at tiny size: each way of drawing crops gives its row, and what cannot be is refused."""
+"""The flagship's training from a bundle, at tiny size on the CPU: packed, trained, resumed, scored, refused."""
 
+import io
 import json
+import shutil
 import subprocess
+import sys
 
+import numpy as np
 import pytest
 import timm
-from safetensors.torch import save_file
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from fakelens.data.aligned.autoencoders import Autoencoder
 from fakelens.data.aligned.reconstruct import Reconstruction, write_pairs
 from fakelens.data.sources.opening import open_source
+from fakelens.data.transforms.spectra import Spectrum
 from fakelens.errors import UserError
 from tests.conftest import SCRIPTS, load_script
 from tests.tiny_data import write_tiny_data
 
+FOLDER = SCRIPTS.parent / "benchmarks" / "flagship"
+
 
 @pytest.fixture(scope="module")
-def flagship():
-    folder = SCRIPTS.parent / "benchmarks"
+def modules():
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)  # as Python does for `python benchmarks/flagship.py`
-        yield load_script("flagship", folder)
+        patch.syspath_prepend(FOLDER)  # as Python does for `python benchmarks/flagship/train.py`
+        import bundle
+        import crops
+        import degradations
+        import scoring
+
+        yield {
+            "bundle": bundle,
+            "crops": crops,
+            "degradations": degradations,
+            "scoring": scoring,
+            "train": load_script("train", FOLDER),
+        }
+        for name in ("bundle", "crops", "degradations", "scoring"):
+            sys.modules.pop(name)
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
+def inputs(tmp_path_factory):
     root = tmp_path_factory.mktemp("flagship")
-    data = write_tiny_data(root / "data", {"train": 12, "validation": 8, "test": 8})
+    data = write_tiny_data(root / "data", {"train": 24, "validation": 40})
     write_pairs(open_source(str(data), "train"), Autoencoder("negative", 8, lambda p: 1 - p), root / "pairs",
                 Reconstruction(shard_images=4))  # fmt: skip
-    save_file(timm.create_model("tf_efficientnet_lite0").state_dict(), root / "lite0.safetensors")
-    return {"data": str(data), "pairs": [str(root / "pairs")], "weights": str(root / "lite0.safetensors")}
+    save_file(timm.create_model("tf_efficientnet_lite0").state_dict(), root / "first.safetensors")
+    return {"data": [str(data)], "pairs": [str(root / "pairs")], "weights": str(root / "first.safetensors")}
 
 
-def test_every_way_of_drawing_crops_gives_a_row(flagship, folders, tmp_path, capsys):
-    ideas = ["aligned_apart", "aligned_softened", "half_matched", "half_weighted", "half_spectrum_top",
-             "half_spectrum_unbalanced", "half_spectrum_crossed"]  # fmt: skip
-    log = tmp_path / "log.jsonl"
-    flagship.main(flagship.FlagshipArguments(ideas=ideas, steps=2, batch=4, output=str(log), **folders))
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
-    assert (
-        [row["idea"] for row in rows] == ideas == [json.loads(x)["idea"] for x in capsys.readouterr().out.splitlines()]
+@pytest.fixture(scope="module")
+def packed(modules, inputs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("packed") / "bundle"
+    modules["bundle"].main(modules["bundle"].BundleArguments(output=str(folder), **inputs))
+    return folder
+
+
+def train(modules, packed, output, **options):
+    arguments = {"steps": 3, "batch": 8, "device": "cpu"} | options
+    return modules["train"].main(modules["train"].TrainArguments(bundle=str(packed), output=str(output), **arguments))
+
+
+@pytest.fixture
+def photograph():
+    from skimage import data
+
+    return data.astronaut()[100:260, 100:260]
+
+
+def as_batch(pixels):
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float()
+
+
+def as_pixels(batch):
+    return batch[0].permute(1, 2, 0).numpy()
+
+
+@pytest.mark.parametrize("quality", [30, 50, 75, 90, 98])
+@pytest.mark.parametrize("halved", [False, True])
+def test_jpeg_is_pillows_within_a_level(modules, photograph, quality, halved):
+    file = io.BytesIO()
+    Image.fromarray(photograph).save(file, "JPEG", quality=quality, subsampling=2 if halved else 0)
+    expected = np.asarray(Image.open(file)).astype(float)
+    found = modules["degradations"].jpeg(as_batch(photograph), torch.tensor([quality * 1.0]), torch.tensor([halved]))
+    assert np.abs(as_pixels(found) - expected).mean() < 0.8
+    # Far nearer to Pillow's than the photograph itself is.
+    assert np.abs(as_pixels(found) - expected).mean() < 0.65 * np.abs(photograph - expected).mean()
+
+
+@pytest.mark.parametrize("slope", [1.6, 3.0, 4.5])
+def test_spectra_are_the_recipes_within_a_level(modules, photograph, slope):
+    """Away from the border, which the two mirror each in its own way."""
+    expected = np.asarray(Spectrum((slope, slope))(Image.fromarray(photograph), np.random.default_rng(0))).astype(
+        float
     )
-    assert all(row["pairs"] == 6 and 0 <= row[s]["auroc"] <= 1 for row in rows for s in ("validation", "test"))
-    assert {"auroc", "macro raw", "macro crossed"} < rows[0]["test"].keys()
+    found = as_pixels(modules["degradations"].spectrum(as_batch(photograph), torch.tensor([slope])))
+    apart, inside = np.abs(found - expected), slice(16, -16)
+    assert apart[inside, inside].mean() < 0.7 and apart.mean() < 0.2 * np.abs(expected - photograph).mean()
 
 
-def test_generators_left_out_are_judged_and_not_trained_on(flagship, folders, tmp_path, monkeypatch):
-    seen = []
-    batches = flagship.Batches
-    monkeypatch.setattr(
-        flagship, "Batches", lambda idea, train, *rest: seen.append(train) or batches(idea, train, *rest)
+def test_scaling_is_pillows_within_a_level(modules, photograph):
+    expected = np.asarray(Image.fromarray(photograph).resize((80, 80), Image.Resampling.BICUBIC)).astype(float)
+    found = as_pixels(modules["degradations"].resize(as_batch(photograph), 80))
+    assert np.abs(found - expected).mean() < 0.3 and np.abs(found - expected).max() <= 3
+
+
+def test_noise_has_the_standard_deviation_asked_for(modules):
+    grey = torch.full((2, 3, 64, 64), 128.0)
+    noisy = modules["degradations"].noise(grey, torch.tensor([0.0, 0.04]), torch.Generator().manual_seed(0))
+    assert (noisy[0] == 128).all() and noisy[1].std().item() == pytest.approx(0.04 * 255, rel=0.05)
+
+
+def test_windows_are_cut_where_the_image_is_and_mirrored_beyond_it(modules):
+    rows = [{"pixels": np.arange(40 * 50 * 3, dtype=np.uint8).reshape(40, 50, 3)}]
+    images = modules["crops"].Images(rows, torch.device("cpu"))
+    inside = images.windows(torch.tensor([0]), 16, torch.tensor([[0.999, 0.0, 0.9]]))[0]
+    assert (inside.permute(1, 2, 0).numpy() == rows[0]["pixels"][24:40, :16]).all()
+    flipped = images.windows(torch.tensor([0]), 16, torch.tensor([[0.999, 0.0, 0.1]]))[0]
+    assert (flipped == inside.flip(2)).all()
+    beyond = images.windows(torch.tensor([0]), 80, torch.tensor([[0.5, 0.5, 0.9]]))[0]
+    assert (beyond[:, 40:].flip(1) == beyond[:, :40]).all()
+
+
+def test_collections_are_drawn_in_the_fractions_asked_for(modules):
+    rows = [{"label": 0, "source": "camera-a", "generator": "real"}] * 30
+    rows += [{"label": 0, "source": "web", "generator": "real"}] * 5 + [
+        {"label": 0, "source": "old", "generator": "real"}
+    ] * 5
+    rows += [{"label": 1, "source": "s", "generator": "g"}]
+    draw = modules["crops"].Draw(real_fractions={"camera-*": 0.5, "old": 0.1})
+    found = modules["crops"].weights(rows, 0, draw)
+    assert found.sum() == pytest.approx(1) and found[-1] == 0
+    assert [found[:30].sum(), found[30:35].sum(), found[35:40].sum()] == pytest.approx([0.5, 0.4, 0.1])
+
+
+def test_a_batch_is_half_real_and_seeded(modules, packed):
+    bundle = modules["bundle"].read_bundle(packed)
+    drawn = []
+    for seed in (1, 1, 2):
+        batches = modules["crops"].Batches(
+            bundle.train, bundle.pairs, modules["crops"].Draw(pairs=0.5), seed, torch.device("cpu")
+        )
+        drawn.append(batches.batch(16))
+    pixels, labels = drawn[0]
+    assert pixels.shape == (16, 3, 64, 64) and labels.tolist() == [0, 1] * 8
+    assert pixels.min() >= -1 and pixels.max() <= 1
+    assert torch.equal(pixels, drawn[1][0]) and not torch.equal(pixels, drawn[2][0])
+
+
+def test_a_bundle_keeps_the_bytes_and_the_pairs(modules, packed, inputs):
+    import pyarrow.parquet as pq
+
+    facts = json.loads((packed / "bundle.json").read_text())
+    assert facts["images"] == {"train": 24, "validation": 40, "pairs": 24}
+    stored = {bytes(row["bytes"]) for row in pq.read_table(packed / "train.parquet").to_pylist()}
+    originals = {row["image"]["bytes"] for row in open_source(inputs["data"][0], "train").stream}
+    assert stored == originals
+    pairs = modules["bundle"].read_bundle(packed).pairs
+    assert [row["label"] for row in pairs] == [0, 1] * 12
+    for real, fake in zip(pairs[::2], pairs[1::2], strict=True):  # a negative is what its image is not
+        assert np.abs(255.0 - real["pixels"] - fake["pixels"]).mean() < 12
+
+
+def test_a_bundle_stays_within_its_size_and_gives_every_collection_its_turn(modules):
+    rows = [{"id": f"{s}{i}", "bytes": b"x" * 100, "source": s, "generator": "g"} for s in "ab" for i in range(50)]
+    rows += [{"id": "c", "bytes": b"x" * 100, "source": "c", "generator": "g"}]
+    taken = modules["bundle"].fit(rows, 1000)
+    assert len(taken) == 10 and [sum(row["source"] == s for row in taken) for s in "abc"] == [5, 4, 1]
+
+
+def test_training_leaves_a_model_that_pipeline_loads_and_a_report(modules, packed, tmp_path, photograph):
+    from fakelens import load_detector
+
+    report = train(modules, packed, tmp_path / "out")
+    assert report["crops"] == 24 and report["processes"] == 1 and report["loss"] > 0
+    assert set(report["validation"]["pairs"]) == {"checker ()", "stripes ()"}
+    Image.fromarray(photograph).save(tmp_path / "photo.png")
+    (verdict,) = load_detector(tmp_path / "out" / "model")([tmp_path / "photo.png"])
+    assert verdict.error is None and 0 <= verdict.score <= 1
+    before = load_file(packed / "weights.safetensors")["conv_stem.weight"]
+    assert not torch.equal(
+        load_file(tmp_path / "out" / "model" / "model.safetensors")["backbone.conv_stem.weight"], before
     )
-    everything = flagship.pictures(folders["data"], "train")
-    first, *others = sorted({row["generator"] for row in everything if row["label"]})
-    assert others  # something is left to train on
-    log = tmp_path / "log.jsonl"
-    flagship.main(flagship.FlagshipArguments(ideas=["half_spectrum"], steps=2, batch=4, leave_out=[first],
-                                             output=str(log), **folders))  # fmt: skip
-    row = json.loads(log.read_text())
-    assert {"macro raw", "macro halved", "macro crossed"} < row["left out"].keys()
-    assert first not in {row["generator"] for row in seen[0]} and {*others} < {row["generator"] for row in seen[0]}
-    with pytest.raises(UserError, match="--leave_out nothing"):
-        flagship.main(flagship.FlagshipArguments(ideas=["half"], leave_out=["nothing"], **folders))
 
 
-def test_crossed_is_below_half_where_softness_is_taken_for_a_trace(flagship):
-    """A detector that scores softness alone: halved real images look softer to it than fakes do."""
-    import numpy as np
-    import torch
+def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(modules, packed, tmp_path, monkeypatch):
+    monkeypatch.setattr(modules["train"], "EVERY", 2)
+    train(modules, packed, tmp_path / "straight", steps=4)
+    batch, taken = modules["train"].Batches.batch, []
 
-    class Soft(torch.nn.Module):
-        def forward(self, pixels):
-            rough = pixels.diff(dim=-1).abs().mean(dim=(1, 2, 3))
-            return type("Output", (), {"logits": torch.stack([rough, torch.zeros_like(rough)], dim=1)})
+    def cut_off(self, size):
+        taken.append(size)
+        if len(taken) == 4:
+            raise KeyboardInterrupt
+        return batch(self, size)
 
-    rng = np.random.default_rng(0)
-    rows = []
-    for number in range(24):
-        label = number % 2
-        pixels = 90 + rng.integers(0, 60 - 15 * label, (280, 280, 3), dtype=np.uint8)
-        rows.append({"pixels": pixels, "label": label, "source": "s", "generator": "g"})
-    found = flagship.judge(Soft(), rows)
-    assert found["auroc"] > 0.9 and found["macro raw"] > 0.9
-    assert found["macro crossed"] < 0.1
-
-
-def test_crops_alike_are_alike_in_texture(flagship):
-    import numpy as np
-    from flagship_ideas import Idea
-
-    smooth = [{"pixels": np.full((96, 96, 3), 20 * n, np.uint8), "label": n % 2} for n in range(8)]
-    noise = np.random.default_rng(0)
-    rough = [{"pixels": noise.integers(0, 255, (96, 96, 3), dtype=np.uint8), "label": n % 2} for n in range(8)]
-    rows = [row | {"source": str(row["label"]), "generator": "g"} for row in smooth + rough]
-    idea = Idea(pairs=0.0, degradations=(), matched=4)
-    crops, labels = next(iter(flagship.Batches(idea, rows, [], 8, 0)))
-    assert labels.tolist() == [0, 1] * 4  # nothing is mixed
-    spread = crops.std(axis=(1, 2, 3))
-    assert all((spread[i] > 30) == (spread[i + 1] > 30) for i in range(0, 8, 2))
+    monkeypatch.setattr(modules["train"].Batches, "batch", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        train(modules, packed, tmp_path / "cut", steps=4)
+    train(modules, packed, tmp_path / "cut", steps=4)
+    one, other = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("straight", "cut"))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert len(taken) == 6  # steps three and four were taken again, the first two were not
 
 
-def test_labels_of_mixed_crops_say_how_much_is_fake(flagship):
-    import numpy as np
-    from flagship_ideas import Idea
-
-    real, fake = np.zeros((96, 96, 3), np.uint8), np.full((96, 96, 3), 255, np.uint8)
-    rows = [
-        {"pixels": half, "label": label, "source": "s", "generator": "g"} for label, half in enumerate((real, fake))
-    ]
-    for idea in (Idea(degradations=(), mixed=1.0), Idea(pairs=0.5, degradations=(), crossed=1.0)):
-        crops, labels = next(iter(flagship.Batches(idea, rows, [(real, fake)], 16, 0)))
-        np.testing.assert_allclose(crops.mean(axis=(1, 2, 3)) / 255, labels, atol=1e-6)
-        assert any(0.2 < label < 0.95 for label in labels)
-    within = next(iter(flagship.Batches(Idea(degradations=(), mixed=1.0), rows, [(real, fake)], 16, 0)))[1]
-    assert not within[::2].any() and (within[1::2] < 1).all()  # a real half stays what it is
+def test_what_is_left_out_is_scored_and_not_trained_on(modules, packed, tmp_path):
+    bundle = modules["bundle"].read_bundle(packed, ["checker"])
+    assert {row["generator"] for row in bundle.train + bundle.validation} == {"real", "stripes"}
+    assert {row["generator"] for row in bundle.left_out} == {"checker"}
+    report = train(modules, packed, tmp_path, leave_out=["checker"])
+    assert report["left_out"]["images"] == {"checker ()": 16}
+    assert set(report["validation"]["pairs"]) == {"stripes ()"}
 
 
-def test_sources_are_drawn_alike_unless_told_otherwise(flagship):
-    import numpy as np
-    from flagship_ideas import Idea
-
-    few, many = np.zeros((96, 96, 3), np.uint8), np.full((96, 96, 3), 255, np.uint8)
-    rows = [{"pixels": many, "label": 0, "source": "many", "generator": "g"}] * 63
-    rows += [{"pixels": few, "label": 0, "source": "few", "generator": "g"}]
-    rows += [{"pixels": few, "label": 1, "source": "s", "generator": "g"}]
-    shares = []
-    for balanced in (True, False):
-        crops, _ = next(iter(flagship.Batches(Idea(pairs=0.0, degradations=(), balanced=balanced), rows, [], 128, 0)))
-        shares.append((crops[::2].mean(axis=(1, 2, 3)) < 128).mean())
-    assert shares[0] == pytest.approx(0.5, abs=0.2) and shares[1] < 0.15
+def test_a_table_counts_collections_alike_whatever_their_size(modules):
+    names = np.array(["a"] * 20 + ["b"] * 20 + ["x"] * 40 + ["y"] * 10 + ["few"])
+    labels = np.array([0] * 40 + [1] * 51)
+    scores = np.array([-1.0] * 20 + [1.0] * 20 + [2.0] * 40 + [0.0] * 10 + [9])
+    found = modules["scoring"].table(scores, names, labels)
+    assert found["pairs"] == {"x": {"a": 1, "b": 1}, "y": {"a": 1, "b": 0}}
+    assert found["macro"] == 0.75 and found["worst"] == 0.5 and found["false_positives"] == {"a": 0, "b": 1}
 
 
-def test_the_highest_places_make_the_logit(flagship):
-    import flagship_training as training
-    import torch
-
-    network = type("Network", (torch.nn.Module,), {"units": lambda self, pixels: pixels[:, :1]})()
-    pixels = torch.arange(16.0).reshape(1, 1, 4, 4).expand(2, 3, 4, 4)
-    assert training.TopPlaces(network, 0.25)(pixels).logits.tolist() == [[0, 13.5]] * 2
+def test_the_rate_rises_and_falls_to_almost_nothing(modules):
+    rates = [modules["train"].one_cycle(done) for done in np.linspace(0, 1, 101)]
+    assert max(rates) == pytest.approx(1, abs=0.01) and np.argmax(rates) == 8
+    assert rates[0] == pytest.approx(0.04) and rates[-1] < 1e-4 and rates[8:] == sorted(rates[8:], reverse=True)
 
 
-def test_weights_are_small_where_texture_gives_the_class_away(flagship):
-    import flagship_training as training
-    import numpy as np
-
-    noise = np.random.default_rng(0)
-    crops = np.full((64, 16, 16, 3), 100, np.uint8)
-    crops[1::2] = noise.integers(0, 255, (32, 16, 16, 3))
-    crops[0] = crops[1]  # a real image that looks like the fakes
-    labels, overlap = np.tile([0.0, 1.0], 32), training.Overlap()
-    weights = overlap(crops, labels)
-    assert weights.mean() == pytest.approx(1) and weights[0] > 5 * np.median(weights)
+def test_minutes_end_a_training_that_steps_would_not(modules, packed, tmp_path):
+    report = train(modules, packed, tmp_path, steps=100_000, minutes=0.02)
+    assert 0 < report["steps"] < 1000
 
 
-def test_what_cannot_be_is_refused(flagship, folders):
-    with pytest.raises(UserError, match="no idea 'magic'"):
-        flagship.main(flagship.FlagshipArguments(ideas=["magic"], **folders))
-    with pytest.raises(UserError, match="need --pairs"):
-        flagship.main(flagship.FlagshipArguments(ideas=["aligned"], **folders | {"pairs": []}))
+def test_what_cannot_be_is_refused(modules, inputs, packed, tmp_path):
+    bundle, options = modules["bundle"], inputs | {"output": str(tmp_path / "new")}
+    with pytest.raises(UserError, match="no weights at"):
+        bundle.main(bundle.BundleArguments(**options | {"weights": "nowhere"}))
+    with pytest.raises(UserError, match="Raise --max_mib"):
+        bundle.main(bundle.BundleArguments(**options, max_mib=1.0))
+    with pytest.raises(UserError, match="there already"):
+        bundle.main(bundle.BundleArguments(**options | {"output": str(tmp_path)}))
+    with pytest.raises(UserError, match="no bundle"):
+        train(modules, tmp_path, tmp_path / "out")
+    with pytest.raises(UserError, match="nothing matches no image"):
+        train(modules, packed, tmp_path / "out", leave_out=["nothing"])
+    with pytest.raises(UserError, match="one class is left"):
+        train(modules, packed, tmp_path / "out", leave_out=["checker", "stripes"])
+    with pytest.raises(UserError, match="multiple of 8"):
+        train(modules, packed, tmp_path / "out", batch=12)
+    with pytest.raises(UserError, match="--draw does not fit"):
+        train(modules, packed, tmp_path / "out", draw='{"sharpness": 1}')
 
 
 def test_make_bench_leaves_it_out_for_it_wants_data():
     shown = subprocess.run(["make", "-n", "bench"], cwd=SCRIPTS.parent, capture_output=True, text=True, check=True)
     assert "benchmarks/training.py" in shown.stdout and "benchmarks/flagship" not in shown.stdout
+
+
+@pytest.fixture(scope="module")
+def runs(modules, packed, tmp_path_factory):
+    """Two trainings, each without one generator and one source of real images."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    root = tmp_path_factory.mktemp("runs")
+    shutil.copytree(packed, root / "bundle")
+    for name in ("train", "validation"):
+        rows = pq.read_table(root / "bundle" / f"{name}.parquet").to_pylist()
+        for number, row in enumerate(rows):
+            row["source"] = "fakes" if row["label"] else ("camera-a", "web")[number // 2 % 2]
+        pq.write_table(pa.Table.from_pylist(rows), root / "bundle" / f"{name}.parquet")
+    for name, leave_out in (("one", ["checker", "camera-*"]), ("other", ["stripes", "web"])):
+        train(modules, root / "bundle", root / name, leave_out=leave_out)
+    return [root / "one", root / "other"]
+
+
+def test_trainings_are_joined_and_calibrated_on_what_they_left_out(modules, runs, tmp_path, capsys):
+    from fakelens import load_detector
+
+    combine = load_script("combine", FOLDER)
+    arguments = combine.CombineArguments(runs=[str(run) for run in runs], output=str(tmp_path / "joint"))
+    found = combine.main(arguments)
+    assert set(found["pairs"]) == {"checker (fakes)", "stripes (fakes)"}
+    assert {name: set(values) for name, values in found["pairs"].items()} == {
+        "checker (fakes)": {"cameras"},
+        "stripes (fakes)": {"web"},
+    }
+    assert found["fraction decided"]["count"] == 64 and found["camera originals predicted fake"]["count"] == 16
+    # At most these rates on the images that the thresholds come from.
+    assert found["real images predicted fake"]["value"] <= 0.05 and found["fakes predicted real"]["value"] <= 0.1
+    assert "| worst collection | 0.65 |" in capsys.readouterr().out
+    one, other, joint = (
+        load_file(folder / "model" / "model.safetensors")["backbone.conv_stem.weight"]
+        for folder in (*runs, tmp_path / "joint")
+    )
+    assert torch.allclose((one + other) / 2, joint, atol=1e-6) and not torch.equal(one, joint)
+    detector = load_detector(tmp_path / "joint" / "model")
+    low, high = detector.uncertain_band
+    assert 0 <= low <= 0.5 <= high <= 1
+    record = json.loads((tmp_path / "joint" / "model" / "run.json").read_text())
+    assert record["data"]["crops"] == 48 and record["calibration"]["uncertain_band"] == [low, high]
+    with pytest.raises(UserError, match="holds a model already"):
+        combine.main(arguments)
+
+
+def test_only_trainings_that_left_something_out_are_joined(modules, packed, tmp_path):
+    combine = load_script("combine", FOLDER)
+    with pytest.raises(UserError, match="no finished training"):
+        combine.main(combine.CombineArguments(runs=[str(tmp_path)], output=str(tmp_path / "out")))
+    train(modules, packed, tmp_path / "everything", steps=2)
+    with pytest.raises(UserError, match="left nothing out"):
+        combine.main(combine.CombineArguments(runs=[str(tmp_path / "everything")], output=str(tmp_path / "out")))

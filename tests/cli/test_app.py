@@ -16,7 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from fakelens.cli.app import app
-from tests.abuse import picture, write_cases
+from tests.abuse import make_image, write_cases
 
 FAKELENS = Path(sys.executable).with_name("fakelens")
 
@@ -57,11 +57,11 @@ def test_scores_are_the_pipelines(folder, tiny_model):
 
 def test_folder_is_walked_and_stdin_is_read(tmp_path, tiny_model):
     (tmp_path / "deep" / "er").mkdir(parents=True)
-    picture(seed=1).save(tmp_path / "deep" / "er" / "b.png")
-    picture(seed=2).save(tmp_path / "a.jpg")
+    make_image(seed=1).save(tmp_path / "deep" / "er" / "b.png")
+    make_image(seed=2).save(tmp_path / "a.jpg")
     (tmp_path / "notes.txt").write_text("not an image, and not looked at")
     (tmp_path / ".thumbnails").mkdir()
-    picture().save(tmp_path / ".thumbnails" / "hidden.png")
+    make_image().save(tmp_path / ".thumbnails" / "hidden.png")
     result = run(tmp_path, "--model", tiny_model, "--json")
     assert [Path(row["path"]).name for row in rows_of(result)] == ["a.jpg", "b.png"]
     assert result.exit_code == 0
@@ -96,7 +96,7 @@ def test_figures_are_saved_to_a_file_or_a_folder(tmp_path, folder, tiny_model):
     assert row["figure"] == str(tmp_path / "new" / "out.png")
     with Image.open(row["figure"]) as figure:
         assert figure.format == "PNG" and figure.width > 900
-    # Two of one name, and one that cannot be judged.
+    # Two of one name, and one that cannot be scored.
     names = [folder / "plain.jpg", folder / "text.jpg", folder / "plain.jpg"]
     first, bad, second = rows_of(run(*names, *options, tmp_path / "figures"))
     assert Path(first["figure"]).is_file() and Path(second["figure"]).is_file() and "figure" not in bad
@@ -120,7 +120,7 @@ def test_figures_are_shown_where_there_is_a_display(tmp_path, folder, tiny_model
     assert opened[1:] == ([tmp_path / "two"] if display else [])  # not a window for each
 
 
-def test_heat_maps_are_written_for_what_was_judged(tmp_path, folder, tiny_model):
+def test_heat_maps_are_written_for_what_was_scored(tmp_path, folder, tiny_model):
     names = [folder / "plain.jpg", folder / "text.jpg"]
     result = run(*names, "--model", tiny_model, "--json", "--heatmap", tmp_path / "maps")
     good, bad = rows_of(result)
@@ -132,7 +132,7 @@ def test_heat_maps_are_written_for_what_was_judged(tmp_path, folder, tiny_model)
 def web():
     """A web server with one image; every other address is a 404."""
     file = io.BytesIO()
-    picture().save(file, format="PNG")
+    make_image().save(file, format="PNG")
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):  # noqa: N802  the name that http.server asks for
@@ -192,7 +192,7 @@ def test_help_shows_an_example_and_the_verb():
 
 def test_a_file_called_as_the_verb_is_reached_all_the_same(tmp_path, tiny_model, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    picture().save("models", format="PNG")
+    make_image().save("models", format="PNG")
     for arguments in (["./models"], ["--", "models"], ["--json", "models"]):
         (row,) = rows_of(run("--model", tiny_model, *arguments))
         assert row["path"] == "models" and row["verdict"]
@@ -211,7 +211,7 @@ def test_what_the_file_states_and_where_it_is_out_of_its_depth_stand_beside_the_
 
     stated = PngInfo()
     stated.add_text("parameters", "a harbour at dusk\nSteps: 20, Sampler: Euler a, Model: dreamshaper_8")
-    image = picture(seed=3).resize((64, 64))
+    image = make_image(seed=3).resize((64, 64))
     image.save(tmp_path / "stated.png", pnginfo=stated)
     image.save(tmp_path / "plain.png")
     row, plain = rows_of(run(tmp_path / "stated.png", tmp_path / "plain.png", "--model", tiny_model, "--json"))

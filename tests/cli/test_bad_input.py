@@ -1,6 +1,6 @@
 """What users really do wrong, through the doors they use: each gets a row or one line that names the thing.
 
-Never a traceback, nothing half-written, and the other inputs are still judged.
+Never a traceback, nothing half-written, and the other inputs are still scored.
 """
 
 import json
@@ -23,7 +23,7 @@ GOOD = "plain.jpg"
 
 @dataclass(frozen=True)
 class Case:
-    """Something wrong, and the words that must name it; no words where it must be judged, and said what was done."""
+    """Something wrong, and the words that must name it; no words where it must be scored, and said what was done."""
 
     name: str
     error: str | None
@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def judge(model, *paths):
+def predict(model, *paths):
     """Return the command's exit status, its rows and what it said on standard error."""
     result = CliRunner().invoke(app, [*map(str, paths), "--model", str(model), "--json"])
     return result.exit_code, [json.loads(line) for line in result.stdout.splitlines()], result.stderr
@@ -64,17 +64,17 @@ def train(folder, text):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_bad_input_is_named_and_the_rest_goes_on(case, folder, tiny_model, tmp_path):
     if case in IMAGES:
-        code, (row, good), said = judge(tiny_model, folder / case.name, folder / GOOD)
+        code, (row, good), said = predict(tiny_model, folder / case.name, folder / GOOD)
         assert code == (1 if case.error else 0) and good["verdict"] in ("real", "fake")
         assert (case.error in row["error"]) if case.error else row["verdict"] in ("real", "fake")
         assert not case.note or any(case.note in note for note in row["notes"])
     elif "folder" in case.name:
-        code, (row, good), said = judge(tiny_model, tmp_path, folder / GOOD)
+        code, (row, good), said = predict(tiny_model, tmp_path, folder / GOOD)
         assert code == 1 and case.error in row["error"] and good["verdict"] in ("real", "fake")
     elif "model" in case.name:
         shutil.copytree(tiny_model, tmp_path / "m")
         (tmp_path / "m" / "model.safetensors").rename(tmp_path / "m" / "pytorch_model.bin")
-        code, rows, said = judge(tmp_path / "m", folder / GOOD)
+        code, rows, said = predict(tmp_path / "m", folder / GOOD)
         assert code == 2 and not rows and case.error in said
     elif "misspelt" in case.name:
         code, said = train(tmp_path, "learning_rat: 0.1\n")

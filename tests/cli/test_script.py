@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fakelens.cli.verbs import VERBS
 from tests.conftest import SCRIPTS
 
 NAMES = sorted(path.stem for path in SCRIPTS.glob("*.py") if path.stem != "demo")
@@ -32,7 +33,8 @@ def run(monkeypatch, capsys):
 @pytest.mark.parametrize("name", NAMES)
 def test_help_shows_an_example(run, name):
     code, out, _ = run(name, "--help")
-    assert code == 0 and f"python scripts/{name}.py " in out
+    verb = name.replace("_", "-")
+    assert code == 0 and (f"fakelens {verb} " if verb in VERBS else f"python scripts/{name}.py ") in out
 
 
 WRONG = {
@@ -62,7 +64,7 @@ def test_what_a_user_can_put_right_is_one_line_and_exit_status_2(run, name, tmp_
     arguments, words = WRONG[name]
     code, _, err = run(name, *arguments)
     assert code == 2
-    assert err.strip().splitlines()[-1].startswith(name) and words in err
+    assert err.strip().splitlines()[-1].startswith((name, name.replace("_", "-"))) and words in err
     assert "Traceback" not in err and not list(tmp_path.iterdir())
 
 

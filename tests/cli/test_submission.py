@@ -10,26 +10,27 @@ import torch
 
 from fakelens.atomic import write_file
 from fakelens.cli import submission as module
-from fakelens.cli.submission import judge_folder, natural, submission
+from fakelens.cli.submission import natural, predict_folder, submission
+from fakelens.cli.verbs.evaluation import predict as predict_verb
 from fakelens.errors import UserError
 from fakelens.inference.detector import load_detector
-from tests.abuse import picture
-from tests.conftest import SCRIPTS, load_script
+from tests.abuse import make_image
+from tests.conftest import SCRIPTS
 
 
 @pytest.fixture(scope="module")
 def script():
-    return load_script("predict")
+    return predict_verb
 
 
 @pytest.fixture
 def images(tmp_path):
-    """Twelve numbered pictures; the third is no picture."""
+    """Twelve numbered images; the third is no image."""
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(1, 13):
-        picture(seed=number).save(folder / f"{number}.png")
-    (folder / "3.png").write_text("not a picture")
+        make_image(seed=number).save(folder / f"{number}.png")
+    (folder / "3.png").write_text("not an image")
     return folder
 
 
@@ -43,7 +44,7 @@ def test_the_script_writes_both_files_and_says_what_it_could_not_read(images, ti
     done = call("--model", tiny_model, "--data", images, "--submission", json_file, "--output", csv_file)
     assert done.returncode == 1, done.stderr
     assert "predict: image 3, 3.png: not an image" in done.stderr
-    assert "1 of 12 images could not be judged" in done.stderr and "11 images judged" in done.stdout
+    assert "1 of 12 images could not be scored" in done.stderr and "11 images scored" in done.stdout
     entries = json.loads(json_file.read_text())
     assert all(list(entry) == ["index", "prediction"] for entry in entries)
     assert [entry["index"] for entry in entries] == [1, 2, *range(4, 13)]
@@ -54,11 +55,11 @@ def test_the_script_writes_both_files_and_says_what_it_could_not_read(images, ti
     assert rows[2]["verdict"] == rows[2]["score"] == "" and "not an image" in rows[2]["error"]
     detector = load_detector(tiny_model, device="cpu")
     expected = detector([images / row["path"] for row in rows])
-    judged = {entry["index"]: entry["prediction"] for entry in entries}
+    scored = {entry["index"]: entry["prediction"] for entry in entries}
     for number, (row, verdict) in enumerate(zip(rows, expected, strict=True), 1):
         if number != 3:
             assert float(row["score"]) == pytest.approx(verdict.score, abs=1e-6)
-            assert row["verdict"] == judged[number] == verdict.verdict
+            assert row["verdict"] == scored[number] == verdict.verdict
             assert row["generator"] == row["error"] == ""
 
 
@@ -66,7 +67,7 @@ def test_all_well_is_exit_status_0_and_the_very_text_of_a_submission(images, tin
     (images / "3.png").unlink()
     out = tmp_path / "submission.json"
     assert script.main(script.PredictArguments(str(tiny_model), str(images), submission=str(out), device="cpu")) == 0
-    rows = judge_folder(load_detector(tiny_model, device="cpu"), images)
+    rows = predict_folder(load_detector(tiny_model, device="cpu"), images)
     expected = ", ".join(f'{{"index": {row.index}, "prediction": "{row.verdict}"}}' for row in rows)
     assert out.read_text() == f"[{expected}]\n" == submission(rows)
 
@@ -92,10 +93,10 @@ def test_natural_order(tmp_path):
 
 @pytest.mark.parametrize("batch_size", [1, 5, 100])
 def test_batches_change_nothing(images, tiny_model, batch_size):
-    rows = judge_folder(load_detector(tiny_model, device="cpu"), images, batch_size=batch_size)
-    whole = judge_folder(load_detector(tiny_model, device="cpu"), images, batch_size=16)
+    rows = predict_folder(load_detector(tiny_model, device="cpu"), images, batch_size=batch_size)
+    full = predict_folder(load_detector(tiny_model, device="cpu"), images, batch_size=16)
     assert [(r.index, r.path, r.verdict, r.error) for r in rows] == [
-        (r.index, r.path, r.verdict, r.error) for r in whole
+        (r.index, r.path, r.verdict, r.error) for r in full
     ]
     assert len({row.score for row in rows}) == 12
 
@@ -111,26 +112,26 @@ def test_generators_are_named_and_unknown_ones_too(images, tmp_path):
     model.save_pretrained(tmp_path / "model")
     DetectorImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "model")
     detector = load_detector(tmp_path / "model", device="cpu")
-    judged = [row for row in judge_folder(detector, images, unknown_below=0.7) if not row.error]
-    assert {(row.verdict, row.generator) for row in judged} == {("fake", "alpha")}  # alpha's share is .73
-    judged = [row for row in judge_folder(detector, images, unknown_below=0.75) if not row.error]
-    assert {(row.verdict, row.generator) for row in judged} == {("fake", "unknown generator")}
+    scored = [row for row in predict_folder(detector, images, unknown_below=0.7) if not row.error]
+    assert {(row.verdict, row.generator) for row in scored} == {("fake", "alpha")}  # alpha's fraction is .73
+    scored = [row for row in predict_folder(detector, images, unknown_below=0.75) if not row.error]
+    assert {(row.verdict, row.generator) for row in scored} == {("fake", "unknown generator")}
     detector.threshold = 0.95
-    judged = [row for row in judge_folder(detector, images) if not row.error]
-    assert {(row.verdict, row.generator) for row in judged} == {("real", "real")}
+    scored = [row for row in predict_folder(detector, images) if not row.error]
+    assert {(row.verdict, row.generator) for row in scored} == {("real", "real")}
 
 
 def test_a_score_that_is_no_number_is_an_error(images, tiny_model):
     detector = load_detector(tiny_model, device="cpu")
     with torch.no_grad():
         detector.model.classifier.weight.fill_(float("nan"))
-    rows = judge_folder(detector, images)
+    rows = predict_folder(detector, images)
     assert len(rows) == 12 and all(row.error and row.verdict is None for row in rows)
 
 
 def test_nothing_readable_writes_nothing(images, tiny_model, tmp_path, script):
     for path in images.iterdir():
-        path.write_text("not a picture")
+        path.write_text("not an image")
     arguments = script.PredictArguments(str(tiny_model), str(images), submission=str(tmp_path / "s.json"))
     with pytest.raises(UserError, match="None of the 12 images"):
         script.main(arguments)
@@ -148,7 +149,7 @@ def test_nothing_readable_writes_nothing(images, tiny_model, tmp_path, script):
         ({"data": "{}/images/1.png"}, "not a folder"),
         ({"data": "{}/empty"}, "no images in this folder"),
         ({"model": "{}/nowhere"}, "no model at"),
-        ({"unknown_below": 2.0}, "share of P"),
+        ({"unknown_below": 2.0}, "fraction of P"),
         ({"batch_size": 0}, "at least 1"),
     ],
 )

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from fakelens.data.decode import ImageError, decode_image
-from tests.abuse import CASES, picture, write_cases
+from tests.abuse import CASES, make_image, write_cases
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_every_file_is_judged_or_refused_with_its_reason(folder, case):
+def test_every_file_is_scored_or_refused_with_its_reason(folder, case):
     if case.error:
         with pytest.raises(ImageError, match=case.error):
             decode_image(folder / case.name)
@@ -31,7 +31,7 @@ def test_bomb_is_refused_from_its_header_alone(folder, monkeypatch):
 
 
 def test_sixteen_bit_levels_keep_their_brightness(folder):
-    expected = np.asarray(picture().convert("L")).astype(int)
+    expected = np.asarray(make_image().convert("L")).astype(int)
     assert np.abs(np.asarray(decode_image(folder / "sixteen_bit.png").image)[..., 0] - expected).max() <= 1
 
 
@@ -41,7 +41,7 @@ def test_exif_rotation_is_applied(folder):
     assert (decoded.width, decoded.height) == (48, 40)
 
 
-def test_bytes_path_and_picture_decode_alike(folder):
+def test_bytes_path_and_image_decode_alike(folder):
     path = folder / "plain.jpg"
     with Image.open(path) as opened:
         results = [decode_image(path), decode_image(path.read_bytes()), decode_image(opened)]
@@ -49,12 +49,12 @@ def test_bytes_path_and_picture_decode_alike(folder):
 
 
 def test_animation_gives_its_first_frame(folder):
-    assert np.array_equal(np.asarray(decode_image(folder / "animated.webp").image), np.asarray(picture(seed=0)))
+    assert np.array_equal(np.asarray(decode_image(folder / "animated.webp").image), np.asarray(make_image(seed=0)))
 
 
 def test_camera_and_software_come_from_exif(tmp_path):
     exif = Image.Exif()
     exif[0x010F], exif[0x0110], exif[0x0131] = "ACME\x00", "Pocket 3 ", "Editor 1.0"
-    picture().save(tmp_path / "camera.jpg", exif=exif)
+    make_image().save(tmp_path / "camera.jpg", exif=exif)
     decoded = decode_image(tmp_path / "camera.jpg")
     assert (decoded.camera, decoded.software) == ("ACME Pocket 3", "Editor 1.0")

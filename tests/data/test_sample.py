@@ -4,6 +4,7 @@ import pytest
 from fakelens.data.sample import DESCRIPTION, make_sample, photographs
 from fakelens.data.sources.opening import examples, open_source
 from fakelens.data.sources.skips import SkipLog
+from fakelens.errors import UserError
 
 
 def rows(split):
@@ -25,11 +26,11 @@ def test_a_few_hundred_balanced_images_in_shards(sample):
     assert open_source("sample", "train").stream.num_shards == 4
 
 
-def test_fakes_are_reconstructions_of_their_own_reals(sample):
+def test_fakes_are_reconstructions_of_their_own_real_images(sample):
     images = {row.id: np.asarray(row.image.image).astype(float) for row in rows("test")}
     for name in [n for n in images if n.endswith("-real")][:10]:
         real, fake = images[name], images[name.replace("-real", "-fake")]
-        assert 2 < np.abs(real - fake).mean() < 25  # grey levels: the same picture, not the same pixels
+        assert 2 < np.abs(real - fake).mean() < 25  # intensity levels: the same image, not the same pixels
 
 
 def test_splits_share_no_photograph_and_say_what_they_are(sample):
@@ -38,3 +39,13 @@ def test_splits_share_no_photograph_and_say_what_they_are(sample):
     assert "demonstration sample" in DESCRIPTION
     assert open_source("sample", "test").description == DESCRIPTION
     assert {row.generator for row in rows("test")} == {"real", "sample-autoencoder"}
+
+
+def test_a_home_that_cannot_be_written_or_is_not_there_is_named_with_the_way_out(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("FAKELENS_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(UserError, match="cannot be written to .*file/cache.*FAKELENS_CACHE"):
+        make_sample()
+    monkeypatch.setenv("FAKELENS_CACHE", "~nobody-of-this-name/cache")
+    with pytest.raises(UserError, match="no home folder.*FAKELENS_CACHE"):
+        make_sample()

@@ -145,7 +145,7 @@ def test_a_private_address_is_refused_in_every_spelling_and_never_asked(host, se
         ("http://user@example.org/a.png", "a name or a password"),
     ],
 )
-def test_what_no_picture_has_in_its_address_is_refused(url, words):
+def test_what_no_image_has_in_its_address_is_refused(url, words):
     with pytest.raises(ImageError, match=words) as refused:
         fetch(url, public_only=True)
     assert "word@" not in str(refused.value)

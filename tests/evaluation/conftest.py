@@ -15,8 +15,8 @@ from fakelens.training.recipe.recipe import load_recipe
 from tests.tiny_data import write_tiny_data
 
 
-def picture(seed: int, side: int = 48) -> Image.Image:
-    """Smooth noise of a seed's own brightness, so that random weights score pictures differently."""
+def make_image(seed: int, side: int = 48) -> Image.Image:
+    """Smooth noise of a seed's own brightness, so that random weights score images differently."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 120 + 5 * (seed % 25), (6, 6, 3), dtype=np.uint8))
     return coarse.resize((side + seed % 7, side), Image.Resampling.BICUBIC)
@@ -30,13 +30,13 @@ def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
 
 @pytest.fixture(scope="session")
 def class_folders(tmp_path_factory):
-    """A `test` split of 9 reals and 8 fakes as class folders, with a text file that calls itself a JPEG."""
+    """A `test` split of 9 real images and 8 fakes as class folders, with a text file that calls itself a JPEG."""
     root = tmp_path_factory.mktemp("folders")
     for number, (name, kind) in enumerate([("Real", "JPEG")] * 9 + [("FAKE", "PNG")] * 8):
         folder = root / "test" / name
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{number:02d}.{kind.lower()}").write_bytes(encoded(picture(number), kind))
-    (root / "test" / "Real" / "broken.jpg").write_text("not a picture")
+        (folder / f"{number:02d}.{kind.lower()}").write_bytes(encoded(make_image(number), kind))
+    (root / "test" / "Real" / "broken.jpg").write_text("not an image")
     return root
 
 
@@ -48,7 +48,7 @@ def parquet(tmp_path_factory):
         models = ["camera"] * 8 + ["alpha"] * 5 + ["beta"] * 3 + ["gamma"]
         rows = [
             {
-                "image": {"bytes": encoded(picture(seed + i)), "path": None},
+                "image": {"bytes": encoded(make_image(seed + i)), "path": None},
                 "label": "real" if model == "camera" else "fake",
                 "model": model,
                 "source": "first" if i % 2 else "second",
@@ -81,13 +81,13 @@ def trained(folder, data, **keys):
 
 @pytest.fixture(scope="session")
 def learned(tmp_path_factory, tiny_data):
-    """A tiny network that tells the tiny data's reals from fakes; pictures are resized."""
+    """A tiny network that tells the tiny data's real images from fakes; images are resized."""
     return trained(tmp_path_factory.mktemp("learned"), tiny_data, image_size=32, processor_options={"resample": 0})
 
 
 @pytest.fixture(scope="session")
 def learned_crops(tmp_path_factory, tiny_data):
-    """Likewise, of four native crops a picture."""
+    """Likewise, of four native crops an image."""
     crops = {"do_resize": False, "do_native_crop": True, "crops_per_side": 2}
     return trained(tmp_path_factory.mktemp("crops"), tiny_data, image_size=16, processor_options=crops)
 
@@ -100,13 +100,13 @@ def attributor(tmp_path_factory, learned):
     config.id2label, config.label2id = dict(enumerate(labels)), {name: i for i, name in enumerate(labels)}
     one_unit = CustomCNNForImageClassification.from_pretrained(learned).state_dict()
     weight, bias = one_unit.pop("classifier.weight"), one_unit.pop("classifier.bias")
-    shares = config.logit_temperature * torch.tensor([2 / 3, 1 / 3]).log()
+    fractions = config.logit_temperature * torch.tensor([2 / 3, 1 / 3]).log()
     model = CustomCNNForImageClassification(config)
     model.load_state_dict(
         one_unit
         | {
             "classifier.weight": torch.cat([weight, weight, 0 * weight]),
-            "classifier.bias": torch.cat([bias + shares, 0 * bias]),
+            "classifier.bias": torch.cat([bias + fractions, 0 * bias]),
         }
     )
     folder = tmp_path_factory.mktemp("attributor") / "makers"

@@ -48,13 +48,13 @@ def test_report_json_has_its_schema(written, parquet):
         "schema_version", "created", "fakelens_version", "environment", "data", "controls", "models", "comparison",
         "plots",
     ]  # fmt: skip
-    assert report["schema_version"] == 2
+    assert report["schema_version"] == 3
     assert set(report["environment"]) == {"python", "torch", "transformers", "platform", "device"}
     assert report["data"]["source"] == str(parquet)
     assert report["data"]["description"] == open_source(str(parquet), "test").description
     test = report["data"]["splits"]["test"]
-    assert (test["rows"], test["judged"], test["skipped"]) == (17, 16, {"damaged image": 1})
-    assert report["data"]["splits"]["wild"] == {"rows": 17, "judged": 17, "skipped": {}}
+    assert (test["rows"], test["scored"], test["skipped"]) == (17, 16, {"damaged image": 1})
+    assert report["data"]["splits"]["wild"] == {"rows": 17, "scored": 17, "skipped": {}}
     for model in report["models"]:
         assert model["architecture"] == "CustomCNNForImageClassification"
         assert model["parameters"] > 100
@@ -72,14 +72,14 @@ def test_report_json_has_its_schema(written, parquet):
     assert set(report["controls"]["test"]) == {"always fake", "file format"}
     for model in report["models"]:
         for item in model["gallery"]["wild"]:
-            assert (output / item["picture"]).is_file()
+            assert (output / item["image"]).is_file()
     page = (output / "report.md").read_text()
     assert "*always fake* (control)" in page
     assert "was not audited" in page
     assert "gallery/index.html" in page
     calls = {m["name"]: m["results"]["wild"]["raw"]["overall"]["false_positives"] for m in report["models"]}
     for name, count in calls.items():
-        assert f"**{name} on `wild`**: AUROC" in page and f"it calls {count} of 8 reals fake" in page
+        assert f"**{name} on `wild`**: AUROC" in page and f"it has {count} false positives among 8 real images" in page
 
 
 def test_checkpoints_come_in_the_order_of_their_steps(written):
@@ -155,7 +155,7 @@ def test_a_failure_while_writing_keeps_the_last_report(tmp_path, parquet, tiny_m
     assert list(tmp_path.iterdir()) == [output]
 
 
-def test_a_new_report_replaces_the_last_one_whole(tmp_path, parquet, tiny_model):
+def test_a_new_report_repatches_the_last_one_whole(tmp_path, parquet, tiny_model):
     output = tmp_path / "report"
     evaluate_models([str(tiny_model)], str(parquet), output, ["test"], Options(["raw", "hard"], device="cpu"))
     report = evaluate_models([str(tiny_model)], str(parquet), output, ["wild"], Options(["raw"], device="cpu"))
@@ -248,4 +248,4 @@ def test_bad_arguments_are_named_before_the_work_begins(tmp_path, parquet, chang
 def test_the_scripts_help_has_an_example():
     done = run_script("--help")
     assert done.returncode == 0
-    assert "python scripts/evaluate.py --model" in done.stdout
+    assert "fakelens evaluate --model" in done.stdout

@@ -8,14 +8,16 @@ from fakelens.data.transforms.degradations import PROTOCOLS, degrade
 from fakelens.errors import UserError
 from fakelens.explain.stability import Step, stability, stability_sentence
 from fakelens.inference.detector import load_detector
-from tests.abuse import picture
+from tests.abuse import make_image
 
 
-def test_every_step_is_what_the_detector_says_of_that_picture(tiny_model, monkeypatch):
+def test_every_step_is_what_the_detector_says_of_that_image(tiny_model, monkeypatch):
     detector = load_detector(tiny_model, device="cpu")
-    image, batches = picture(120, 80), []
-    judge = detector.judge
-    monkeypatch.setattr(detector, "judge", lambda inputs: batches.append(len(inputs["pixel_values"])) or judge(inputs))
+    image, batches = make_image(120, 80), []
+    predict = detector.predict
+    monkeypatch.setattr(
+        detector, "score", lambda inputs: batches.append(len(inputs["pixel_values"])) or predict(inputs)
+    )
     steps = stability(detector, image)
     assert batches == [10]
     assert [step.name for step in steps] == [
@@ -24,7 +26,7 @@ def test_every_step_is_what_the_detector_says_of_that_picture(tiny_model, monkey
         *("resize 0.75", "resize 0.5", "resize 0.25"),
         *("screenshot", "social media"),
     ]
-    assert [step.picture_size for step in steps[:8]] == [(120, 80)] * 5 + [(90, 60), (60, 40), (30, 20)]
+    assert [step.image_size for step in steps[:8]] == [(120, 80)] * 5 + [(90, 60), (60, 40), (30, 20)]
     (alone,) = detector([image])
     assert steps[0].score == pytest.approx(alone.score, abs=1e-6) and steps[0].verdict == alone.verdict
     assert steps[4].score == pytest.approx(detector.scores([degrade(image, PROTOCOLS["jpeg_30"], 0)]).item(), abs=1e-6)
@@ -34,7 +36,7 @@ def test_every_step_is_what_the_detector_says_of_that_picture(tiny_model, monkey
 
 def test_verdicts_follow_the_threshold_that_is_asked_for(tiny_model):
     detector = load_detector(tiny_model, device="cpu")
-    image = picture(64, 48)
+    image = make_image(64, 48)
     score = stability(detector, image)[0].score
     detector.uncertain_band, detector.fpr_thresholds = (score - 0.2, score - 0.1), {0.01: score + 0.3}
     detector.threshold = score - 0.15

@@ -52,14 +52,14 @@ def write_report(folder: Path, model: Path, **changes) -> Path:
     (folder / "plots").mkdir(parents=True)
     (folder / "plots" / "roc_test_raw.png").write_bytes(b"\x89PNG\r\n\x1a\n\0")
     report = {
-        "schema_version": 2,
+        "schema_version": 3,
         "created": "2026-05-01T12:00:00+00:00",
         "fakelens_version": "0.0.9",
         "environment": {"python": "3.11.0", "torch": "2.15.0", "device": "cpu"},
         "data": {
             "source": OPENFAKE,
             "description": "Hub data set ComplexDataLab/OpenFake",
-            "splits": {"test": {"rows": 2101, "judged": 2100, "skipped": {"damaged image": 1}}},
+            "splits": {"test": {"rows": 2101, "scored": 2100, "skipped": {"damaged image": 1}}},
             "audit": {"test": AUDIT, "wild": {"not_audited": "only fakes (3 read)"}},
         },
         "models": [entry(model)],

@@ -14,7 +14,7 @@ import torch
 
 from fakelens.hub.preflight import ALLOWED
 from fakelens.hub.publish import assemble, collect_files
-from tests.abuse import picture
+from tests.abuse import make_image
 from tests.hub.pushing import REPO, assert_refused, pushed, shift_weights, tree
 from tests.hub.records import OPENFAKE, entry, write_report, write_run
 from tests.hub_fixture import READER
@@ -46,7 +46,7 @@ def test_a_pushed_model_is_loaded_back_without_fakelens(server, publish, model, 
 
     images = [str(tmp_path / f"{number}.png") for number in range(3)]
     for number, path in enumerate(images):
-        picture(seed=number).save(path)
+        make_image(seed=number).save(path)
     foreign = subprocess.run(
         [sys.executable, Path(__file__).parent / "foreign.py", REPO, *images],
         env=os.environ | server.env,
@@ -95,7 +95,7 @@ ERRORS = {
     "offline mode": ({}, {"HF_HUB_OFFLINE": "1"}, ["cannot be reached", "HF_HUB_OFFLINE"]),
     "no such model": ({"--model": "no/such/folder"}, {}, ["No model folder at no/such/folder"]),
     "no version": ({"--version": "new"}, {}, ["'new' is no version", "1.2.0"]),
-    "no such pictures": ({"--examples": "no/such/folder"}, {}, ["No folder of example images at no/such/folder"]),
+    "no such images": ({"--examples": "no/such/folder"}, {}, ["No folder of example images at no/such/folder"]),
     "no such report": ({"--report": "no/such/folder"}, {}, ["No report.json in no/such/folder"]),
 }
 
@@ -127,7 +127,7 @@ def test_a_report_of_another_model_is_refused(server, publish, model, tmp_path):
 def test_help_has_an_example(publish):
     run = publish("--help")
     assert run.returncode == 0
-    assert "python scripts/publish.py --model runs/" in run.stdout
+    assert "fakelens publish --model runs/" in run.stdout
 
 
 # Dry runs, without the script around them
@@ -139,7 +139,7 @@ def dry_run(model, folder, report=None):
     return files
 
 
-def test_a_dry_run_replaces_an_earlier_one(model, tmp_path):
+def test_a_dry_run_repatches_an_earlier_one(model, tmp_path):
     dry_run(model, tmp_path / "dry", write_report(tmp_path / "report", model))
     assert (tmp_path / "dry" / "plots").is_dir()
     files = dry_run(model, tmp_path / "dry")
@@ -147,13 +147,13 @@ def test_a_dry_run_replaces_an_earlier_one(model, tmp_path):
     assert all(ALLOWED.fullmatch(name) for name in files)
 
 
-@pytest.mark.parametrize("place", ["model", "its parent", "work", "file"])
-def test_a_dry_run_touches_no_folder_of_others(model, tmp_path, place):
+@pytest.mark.parametrize("location", ["model", "its parent", "work", "file"])
+def test_a_dry_run_touches_no_folder_of_others(model, tmp_path, location):
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "thesis.docx").write_text("years of it")
     (tmp_path / "file").write_text("")
     before = tree(tmp_path)
-    folder = {"model": model, "its parent": tmp_path}.get(place, tmp_path / place)
+    folder = {"model": model, "its parent": tmp_path}.get(location, tmp_path / location)
     with pytest.raises(ValueError, match=r"Name a new folder"):
         dry_run(model, folder)
     assert tree(tmp_path) == before

@@ -156,8 +156,8 @@ def test_example_images_are_shown_and_those_of_people_are_kept(server, publish, 
 
     mine = tmp_path / "mine"
     mine.mkdir()
-    picture = pushed(server)[min(ours)]
-    (mine / "my_cat.jpg").write_bytes(picture)
+    image = pushed(server)[min(ours)]
+    (mine / "my_cat.jpg").write_bytes(image)
     assert publish(*arguments, "--examples", mine).returncode == 0
     theirs = [{"src": "examples/my_cat.jpg", "example_title": "my cat"}]
     for examples in ("sample", "none"):

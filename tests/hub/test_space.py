@@ -122,7 +122,8 @@ def test_the_shipped_model_is_screened_and_missed(tmp_path, monkeypatch):
     monkeypatch.setattr("fakelens.hub.space.fakelens.__file__", str(package / "__init__.py"))
     with pytest.raises(UserError, match="this copy of fakelens holds none.*--models"):
         collect_space(SPACE, [])
-    shutil.copytree(SHIPPED_FOLDER, package / "shipped" / "patch_lens")
+    copy = shutil.copytree(SHIPPED_FOLDER, package / "shipped" / "patch_lens", copy_function=shutil.copyfile)
+    copy.chmod(0o755)  # the checkout may be read-only
     assert "fakelens/shipped/patch_lens/model.safetensors" in collect_space(SPACE, [])
     (package / "shipped" / "patch_lens" / "optimizer.pt").write_bytes(b"0")
     with pytest.raises(UserError, match="optimizer.pt is not among the files"):
@@ -137,7 +138,7 @@ def test_a_build_of_ones_own_is_pinned_to_what_the_index_has(tmp_path, monkeypat
     assert pinned(tmp_path / "requirements.txt") == "torch==2.15.0\ngradio[mcp,oauth]==2.15.0\n"
 
 
-def test_a_push_again_replaces_the_package_and_leaves_the_rest(at_the_hub, publish, model):
+def test_a_push_again_repatches_the_package_and_leaves_the_rest(at_the_hub, publish, model):
     files = collect_space(SPACE, [MODEL])
     with pytest.raises(UserError, match=f"Looking for the model {MODEL} on the Hub failed"):
         publish_space(files, REPO, [MODEL])

@@ -9,7 +9,7 @@ from fakelens import load_detector
 from fakelens.errors import UserError
 from fakelens.inference.detector import Detector
 from fakelens.zoo.registry import build_detector, build_processor
-from tests.abuse import picture
+from tests.abuse import make_image
 
 
 def with_config(tiny_model, tmp_path, **settings):
@@ -28,12 +28,12 @@ def last_layer(detector):
     return [m for m in detector.model.modules() if isinstance(m, torch.nn.Linear)][-1]
 
 
-def judge(detector, score, max_fpr=None):
-    """Judge one picture with a model that answers `score`."""
+def predict(detector, score, max_fpr=None):
+    """Score one image with a model that answers `score`."""
     logit = torch.logit(torch.tensor(score, dtype=torch.float64)).float()
     torch.nn.init.zeros_(last_layer(detector).weight)
     torch.nn.init.constant_(last_layer(detector).bias, logit.item())
-    return detector([picture()], max_fpr)[0].verdict
+    return detector([make_image()], max_fpr)[0].verdict
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def judge(detector, score, max_fpr=None):
     ],
 )
 def test_verdicts_follow_the_models_own_thresholds(calibrated, score, max_fpr, verdict):
-    assert judge(calibrated, score, max_fpr) == verdict
+    assert predict(calibrated, score, max_fpr) == verdict
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_verdicts_follow_the_models_own_thresholds(calibrated, score, max_fpr, v
         (0.61, None, "fake"),
         (0.61, 0.05, "uncertain"),
         (0.71, 0.05, "fake"),
-        (0.25, 0.05, "uncertain"),  # another rate for photographs: what is called real stays
+        (0.25, 0.05, "uncertain"),  # another rate for photographs: what is predicted real stays
         (0.19, 0.05, "real"),
     ],
 )
@@ -74,29 +74,29 @@ def test_a_model_with_a_band_is_uncertain_in_it(tiny_model, tmp_path, score, max
         fpr_thresholds={"0.01": 0.9, "0.05": 0.7},
         uncertain_band=[0.2, 0.6],
     )
-    assert judge(detector, score, max_fpr) == verdict
+    assert predict(detector, score, max_fpr) == verdict
 
 
 @pytest.mark.parametrize("band", [None, [0.3, 0.3]])
 def test_without_a_band_or_with_an_empty_one_the_threshold_divides(tiny_model, tmp_path, band):
     detector = with_config(tiny_model, tmp_path, decision_threshold=0.3, uncertain_band=band)
-    assert [judge(detector, score) for score in (0.29, 0.31)] == ["real", "fake"]
+    assert [predict(detector, score) for score in (0.29, 0.31)] == ["real", "fake"]
 
 
 def test_a_rate_below_every_calibrated_one_is_refused(calibrated):
     with pytest.raises(UserError, match=r"not calibrated.*0\.001.*0\.01, 0\.05"):
-        calibrated([picture()], max_fpr=0.001)
+        calibrated([make_image()], max_fpr=0.001)
 
 
 def test_score_that_is_no_number_is_an_error_not_a_verdict(calibrated):
     torch.nn.init.constant_(last_layer(calibrated).bias, float("nan"))
-    verdict = calibrated([picture()])[0]
+    verdict = calibrated([make_image()])[0]
     assert verdict.verdict is None and "not a number" in verdict.error
 
 
 def test_batches_do_not_change_scores(tiny_model):
     detector = load_detector(tiny_model)
-    images = [picture(30 + n, 50 - n, seed=n) for n in range(7)]
+    images = [make_image(30 + n, 50 - n, seed=n) for n in range(7)]
     together = [v.score for v in detector(images, batch_size=7)]
     assert np.allclose(together, [detector([image])[0].score for image in images], atol=1e-6)
 
@@ -104,7 +104,7 @@ def test_batches_do_not_change_scores(tiny_model):
 def test_code_in_a_folder_is_not_run_where_the_class_is_installed(tiny_model, tmp_path):
     shutil.copytree(tiny_model, tmp_path / "m")
     (tmp_path / "m" / "modeling_custom_cnn.py").write_text("raise SystemExit('ran the code of a stranger')")
-    assert load_detector(tmp_path / "m")([picture()])[0].verdict
+    assert load_detector(tmp_path / "m")([make_image()])[0].verdict
 
 
 def test_a_model_without_the_label_real_is_refused(tiny_model, tmp_path):
@@ -123,19 +123,19 @@ def test_sure_networks_keep_their_order(calibrated):
     for bias in (-50.0, -40.0):
         torch.nn.init.zeros_(last_layer(calibrated).weight)
         torch.nn.init.constant_(last_layer(calibrated).bias, bias)
-        scores.append(calibrated.judge_pixels(pixels)[0])
+        scores.append(calibrated.score_pixels(pixels)[0])
     assert 0 < scores[0] < scores[1] < 1e-15
 
 
-def test_a_model_saved_in_half_precision_is_judged_in_full(tiny_model, tmp_path):
-    whole = load_detector(tiny_model)
-    expected = whole([picture()])[0].score
-    whole.model.half().save_pretrained(tmp_path / "m")
-    whole.processor.save_pretrained(tmp_path / "m")
-    assert load_detector(tmp_path / "m")([picture()])[0].score == pytest.approx(expected, abs=1e-3)
+def test_a_model_saved_in_half_precision_is_scored_in_full(tiny_model, tmp_path):
+    full = load_detector(tiny_model)
+    expected = full([make_image()])[0].score
+    full.model.half().save_pretrained(tmp_path / "m")
+    full.processor.save_pretrained(tmp_path / "m")
+    assert load_detector(tmp_path / "m")([make_image()])[0].score == pytest.approx(expected, abs=1e-3)
 
 
-def test_the_sentence_names_the_share_that_the_models_own_threshold_keeps_to(tmp_path):
+def test_the_sentence_names_the_fraction_that_the_models_own_threshold_keeps_to(tmp_path):
     network, processor = (
         build_detector("custom_cnn", hidden_sizes=[4], classifier_size=4),
         build_processor("custom_cnn", 16),
@@ -144,6 +144,6 @@ def test_the_sentence_names_the_share_that_the_models_own_threshold_keeps_to(tmp
     torch.nn.init.constant_(network.classifier.bias, 50.0)
     detector = Detector(network, processor, "made up", "cpu")
     assert detector.own_rate == 0.02
-    assert "Of 100 photographs like those it was calibrated on, at most 2" in detector([picture()])[0].sentence
+    assert "Of 100 photographs like those it was calibrated on, at most 2" in detector([make_image()])[0].sentence
     network.config.fpr_thresholds = {}
     assert Detector(network, processor, "made up", "cpu").own_rate is None

@@ -44,7 +44,7 @@ def test_networks_of_the_zoo_say_the_same_folded(name, pixels):
     assert all(torch.equal(tensor, weights[key]) for key, tensor in model.state_dict().items())
 
 
-def test_the_flagship_is_judged_without_normalisations():
+def test_the_flagship_is_scored_without_normalisations():
     detector = load_detector(device="cpu")
     twin = folded(detector.model)
     assert normalisations(detector.model) and not normalisations(twin)

@@ -31,7 +31,7 @@ from transformers import (
 
 from fakelens import load_detector
 from fakelens.errors import UserError
-from tests.abuse import picture
+from tests.abuse import make_image
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
 SIDE = {"height": 32, "width": 32}
@@ -91,7 +91,7 @@ def raw_probabilities(detector, image):
 def test_every_family_scores_by_the_names_of_its_classes(tmp_path, family):
     detector = load_detector(saved(family(["artificial", "human"]), tmp_path / "m"), "cpu")
     assert detector.classes == ("real", "artificial")
-    image = picture(seed=1)
+    image = make_image(seed=1)
     expected = raw_probabilities(detector, image)
     assert detector.probabilities([image])[0] == pytest.approx(expected[[1, 0]], abs=1e-6)
     verdict = detector([image])[0]
@@ -103,7 +103,7 @@ def test_many_kinds_of_fake_add_up_and_skipped_classes_do_not_count(tmp_path):
     home = saved(vit(names), tmp_path / "m")
     detector = load_detector(home, "cpu", label_map="skip=unknown")
     assert detector.classes == ("real", "AI", "Deepfake")
-    image = picture(seed=1)
+    image = make_image(seed=1)
     raw = raw_probabilities(detector, image)
     assert detector.scores([image])[0] == pytest.approx((raw[0] + raw[1]) / raw[:3].sum(), abs=1e-6)
     assert detector.readout.labels == {"AI": "fake", "Deepfake": "fake", "Real": "real", "unknown": "skip"}
@@ -112,7 +112,7 @@ def test_many_kinds_of_fake_add_up_and_skipped_classes_do_not_count(tmp_path):
 def test_several_real_classes_count_as_one(tmp_path):
     home = saved(vit(["photo", "painting", "ai"]), tmp_path / "m")
     detector = load_detector(home, "cpu", label_map="real=photo|painting,fake=ai")
-    image = picture(seed=1)
+    image = make_image(seed=1)
     assert detector.scores([image])[0] == pytest.approx(raw_probabilities(detector, image)[2], abs=1e-6)
 
 
@@ -120,8 +120,8 @@ def test_several_real_classes_count_as_one(tmp_path):
 def test_one_logit_is_the_log_odds_of_its_class(tmp_path, name, sign):
     detector = load_detector(saved(vit([name]), tmp_path / "m"), "cpu")
     with torch.inference_mode():
-        logit = detector.model(**detector.process([picture()])).logits.item()
-    assert detector.scores([picture()])[0] == pytest.approx(1 / (1 + np.exp(-sign * logit)), abs=1e-6)
+        logit = detector.model(**detector.process([make_image()])).logits.item()
+    assert detector.scores([make_image()])[0] == pytest.approx(1 / (1 + np.exp(-sign * logit)), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_clip_takes_texts_for_classes(clip):
     texts = "real=a photo from a camera,fake=made by ai"
     detector = load_detector(clip, "cpu", label_map=texts)
     swapped = load_detector(clip, "cpu", label_map="real=made by ai,fake=a photo from a camera")
-    images = [picture(seed=1), picture(seed=2)]
+    images = [make_image(seed=1), make_image(seed=2)]
     assert detector.classes == ("real", "made by ai")
     assert detector.scores(images) == pytest.approx(1 - swapped.scores(images), abs=1e-6)
     assert detector.scores(images)[0] != pytest.approx(0.5, abs=1e-9)
@@ -216,17 +216,17 @@ def exported(tmp_path_factory):
     saved(vit(["artificial", "human"]), home)
     detector = load_detector(home, "cpu")
     (home / "onnx").mkdir()
-    write_graph(detector.model, detector.process([picture()]), home / "onnx" / "model.onnx")
-    scores = detector.scores([picture(seed=1)])
+    write_graph(detector.model, detector.process([make_image()]), home / "onnx" / "model.onnx")
+    scores = detector.scores([make_image(seed=1)])
     (home / "model.safetensors").unlink()
     return home, scores
 
 
 def test_an_onnx_repo_of_transformers_js_scores_as_its_pytorch_model(exported, tmp_path):
     home, scores = exported
-    assert load_detector(home, "cpu").scores([picture(seed=1)]) == pytest.approx(scores, abs=1e-5)
+    assert load_detector(home, "cpu").scores([make_image(seed=1)]) == pytest.approx(scores, abs=1e-5)
     copy = tmp_path / "quantised"
     shutil.copytree(home, copy)
     (copy / "onnx" / "model.onnx").rename(copy / "onnx" / "model_quantized.onnx")
     for name in (copy, copy / "onnx" / "model_quantized.onnx"):
-        assert load_detector(name, "cpu").scores([picture(seed=1)]) == pytest.approx(scores, abs=1e-5)
+        assert load_detector(name, "cpu").scores([make_image(seed=1)]) == pytest.approx(scores, abs=1e-5)

@@ -42,7 +42,7 @@ def test_an_ordinary_photograph_has_no_warnings(photo):
     assert found(photo, encoded(photo, quality=60)) == []
 
 
-def test_pictures_unlike_photographs_are_warned_of(photo):
+def test_images_unlike_photographs_are_warned_of(photo):
     assert found(photo, encoded(photo, quality=40)) == ["compressed"]
     assert found(photo.crop((0, 0, 100, 300))) == ["Tiny"]
     assert found(photo.crop((0, 0, 640, 160))) == ["long"]
@@ -50,7 +50,7 @@ def test_pictures_unlike_photographs_are_warned_of(photo):
 
 
 @pytest.mark.parametrize("kernel", [Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS])
-def test_enlarged_pictures_are_warned_of(kernel):
+def test_enlarged_images_are_warned_of(kernel):
     # The other sample was taken with a shallow depth of field.
     photo = Image.fromarray(load_sample_image("china.jpg")).crop((100, 50, 500, 400))
     for factor in (2, 4):
@@ -102,7 +102,7 @@ def test_other_photographs_have_no_bars_and_are_no_documents(name):
     assert not has_bar(Image.new("RGB", (300, 200), "white"))
 
 
-def test_any_picture_is_measured():
+def test_any_image_is_measured():
     noise = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     assert found(Image.fromarray(noise)) == ["Tiny"]
     assert "flat" in found(Image.new("RGB", (3000, 200)))

@@ -12,7 +12,7 @@ from fakelens.inference.verdict import verdict_sentence
         (("fake", 0.8), ["Probably AI-generated", "card"]),
         (("real", 0.0, 0.05), ["Probably a photograph", "below 0.01", "no proof"]),
         (("uncertain", 0.5), ["cannot tell", "0.50"]),
-        ((None, None), ["Not judged"]),
+        ((None, None), ["Not scored"]),
     ],
 )
 def test_a_verdict_is_said_with_what_it_is_worth(arguments, words):

@@ -25,8 +25,8 @@ def ends(found):
 def test_agrees_with_scipys_bootstrap():
     """The same method with other draws: the ends differ by the draws' luck."""
 
-    def metric(reals, fakes):
-        found = detection_metrics(np.concatenate([reals, fakes]), LABELS, 0.6)
+    def metric(real_scores, fakes):
+        found = detection_metrics(np.concatenate([real_scores, fakes]), LABELS, 0.6)
         return [found[name] for name in (*NAMES, "ece")]
 
     classes, options = (SCORES[REAL], SCORES[FAKE]), {"vectorized": False, "n_resamples": 200, "rng": 1}
@@ -72,7 +72,7 @@ def test_the_interval_of_a_calibrated_detectors_ece_is_not_above_the_truth():
     assert 0 <= low < value <= high < interval(resampled["ece"])[1]
 
 
-def test_groups_share_their_reals():
+def test_groups_share_their_real_images():
     """Then two generators' AUROCs err together, and a group alone has the numbers it has among others."""
     halves = [SCORES[FAKE][:45], SCORES[FAKE][45:]]
     one, other = bootstrap(SCORES[REAL], halves, 0.5, 500, np.random.default_rng(3))
@@ -94,11 +94,14 @@ def test_a_seed_repeats_itself_and_the_order_of_images_says_nothing(monkeypatch)
 
 
 def test_one_class_leaves_the_rest_standing():
-    reals, fakes = detection_intervals(SCORES[REAL], LABELS[REAL]), detection_intervals(SCORES[FAKE], LABELS[FAKE])
-    for found, mask in ((reals, REAL), (fakes, FAKE)):
+    real_scores, fakes = (
+        detection_intervals(SCORES[REAL], LABELS[REAL]),
+        detection_intervals(SCORES[FAKE], LABELS[FAKE]),
+    )
+    for found, mask in ((real_scores, REAL), (fakes, FAKE)):
         values = detection_metrics(SCORES[mask], LABELS[mask])
         assert {name for name, ends in found.items() if ends is None} == {n for n, v in values.items() if v is None}
-    assert reals["accuracy"] == reals["specificity"]
+    assert real_scores["accuracy"] == real_scores["specificity"]
     assert fakes["accuracy"] == fakes["recall"]
 
 

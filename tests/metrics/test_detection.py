@@ -19,23 +19,23 @@ TIED = DISTINCT.round(1)
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.99])
 def test_agrees_with_scikit_learn(scores, threshold):
     found = detection_metrics(scores, LABELS, threshold)
-    called = scores >= threshold
+    predicted_fake = scores >= threshold
     expected = {
-        "accuracy": metrics.accuracy_score(LABELS, called),
-        "precision": metrics.precision_score(LABELS, called, zero_division=0),
-        "recall": metrics.recall_score(LABELS, called),
-        "f1": metrics.f1_score(LABELS, called),
-        "specificity": metrics.recall_score(1 - LABELS, ~called),
-        "precision_real": metrics.precision_score(LABELS, called, pos_label=0, zero_division=0),
-        "f1_real": metrics.f1_score(LABELS, called, pos_label=0),
+        "accuracy": metrics.accuracy_score(LABELS, predicted_fake),
+        "precision": metrics.precision_score(LABELS, predicted_fake, zero_division=0),
+        "recall": metrics.recall_score(LABELS, predicted_fake),
+        "f1": metrics.f1_score(LABELS, predicted_fake),
+        "specificity": metrics.recall_score(1 - LABELS, ~predicted_fake),
+        "precision_real": metrics.precision_score(LABELS, predicted_fake, pos_label=0, zero_division=0),
+        "f1_real": metrics.f1_score(LABELS, predicted_fake, pos_label=0),
         "auroc": metrics.roc_auc_score(LABELS, scores),
         "average_precision": metrics.average_precision_score(LABELS, scores),
         "brier": np.mean((scores - LABELS) ** 2),
     }
     assert {key: found[key] for key in expected} == pytest.approx(expected)
     counts = [found[k] for k in ("true_negatives", "false_positives", "false_negatives", "true_positives")]
-    assert counts == metrics.confusion_matrix(LABELS, called).ravel().tolist()
-    assert found["misclassified"] == (called != LABELS).sum()
+    assert counts == metrics.confusion_matrix(LABELS, predicted_fake).ravel().tolist()
+    assert found["misclassified"] == (predicted_fake != LABELS).sum()
     assert (found["count"], found["real"], found["fake"]) == (400, (LABELS == 0).sum(), (LABELS == 1).sum())
 
 
@@ -59,7 +59,7 @@ def test_calibrated_scores_have_a_small_ece():
     assert detection_metrics(scores, labels)["ece"] < 0.02 < detection_metrics(scores**3, labels)["ece"]
 
 
-def test_reals_alone_leave_the_rest_standing():
+def test_real_images_alone_leave_the_rest_standing():
     found = detection_metrics(np.array([0.1, 0.2, 0.9, 0.4]), np.zeros(4, dtype=int))
     undefined = {key for key, value in found.items() if value is None}
     ranking = {"auroc", "average_precision", "tpr_at_5_fpr", "tpr_at_1_fpr"}
@@ -124,8 +124,8 @@ def test_metric_equals_function(keep_in_memory):
 
 def test_agrees_with_scikit_learns_classification_report():
     """Reference system S3's: precision, recall and F1 of both classes."""
-    found, called = detection_metrics(DISTINCT, LABELS, 0.4), DISTINCT >= 0.4
-    report = metrics.classification_report(LABELS, called, target_names=["real", "fake"], output_dict=True)
+    found, predicted_fake = detection_metrics(DISTINCT, LABELS, 0.4), DISTINCT >= 0.4
+    report = metrics.classification_report(LABELS, predicted_fake, target_names=["real", "fake"], output_dict=True)
     rows = {"real": ("precision_real", "specificity", "f1_real"), "fake": ("precision", "recall", "f1")}
     for name, keys in rows.items():
         assert [found[key] for key in (*keys, name)] == pytest.approx(list(report[name].values()))

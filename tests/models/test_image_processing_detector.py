@@ -11,7 +11,7 @@ from fakelens.models import DetectorImageProcessor
 PLAIN = {"do_normalize": False, "do_rescale": False}
 
 
-def picture(height, width, mode="RGB"):
+def make_image(height, width, mode="RGB"):
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(pixels).convert(mode)
 
@@ -24,14 +24,14 @@ def crops_of(image, **settings):
 def test_whole_image_is_resized_and_normalised():
     processor = DetectorImageProcessor(size={"height": 8, "width": 8}, image_mean=[0.5] * 3, image_std=[0.25] * 3)
     white = Image.new("RGB", (30, 20), "white")
-    pixels = processor([white, picture(9, 40)], return_tensors="pt")["pixel_values"]
+    pixels = processor([white, make_image(9, 40)], return_tensors="pt")["pixel_values"]
     assert pixels.shape == (2, 3, 8, 8)
     torch.testing.assert_close(pixels[0], torch.full((3, 8, 8), 2.0))  # (1 - 0.5) / 0.25
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])
 def test_every_colour_mode_becomes_three_channels(mode):
-    assert DetectorImageProcessor()(picture(20, 20, mode), return_tensors="pt")["pixel_values"].shape == (
+    assert DetectorImageProcessor()(make_image(20, 20, mode), return_tensors="pt")["pixel_values"].shape == (
         1,
         3,
         224,
@@ -40,13 +40,13 @@ def test_every_colour_mode_becomes_three_channels(mode):
 
 
 def test_central_native_crop_is_the_image_as_it_is():
-    image = picture(20, 30)
+    image = make_image(20, 30)
     crop = crops_of(image, crop_size={"height": 8, "width": 10})
     assert np.array_equal(crop, np.asarray(image).transpose(2, 0, 1)[:, 6:14, 10:20])
 
 
 def test_several_native_crops_reach_from_edge_to_edge():
-    image = picture(20, 30)
+    image = make_image(20, 30)
     crops = crops_of(image, crop_size={"height": 8, "width": 10}, crops_per_side=2)
     pixels = np.asarray(image).transpose(2, 0, 1)
     assert crops.shape == (4, 3, 8, 10)
@@ -55,7 +55,7 @@ def test_several_native_crops_reach_from_edge_to_edge():
 
 
 def test_an_image_smaller_than_a_crop_is_mirrored():
-    image = picture(6, 9)
+    image = make_image(6, 9)
     crop = crops_of(image, crop_size={"height": 16, "width": 9})
     pixels = np.asarray(image).transpose(2, 0, 1)
     assert np.array_equal(crop[:, 5:11], pixels)
@@ -77,7 +77,7 @@ def test_settings_survive_saving(tmp_path):
     assert type(again) is DetectorImageProcessor
     assert again.to_dict() == processor.to_dict()
     assert (tmp_path / "image_processing_detector.py").exists()
-    image = picture(40, 50)
+    image = make_image(40, 50)
     assert np.array_equal(
         again(image, return_tensors="np")["pixel_values"], processor(image, return_tensors="np")["pixel_values"]
     )

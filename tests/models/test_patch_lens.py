@@ -1,4 +1,6 @@
-"""The patch lens: what a place sees, that its places add up to its verdict, and that it survives being saved."""
+"""The patch lens: what a patch sees, that its patches add up to its verdict, and that it survives being saved."""
+
+import json
 
 import pytest
 import timm
@@ -18,24 +20,24 @@ def lens(**options):
 
 
 @pytest.mark.parametrize("high_pass", [False, True])
-def test_places_average_to_the_verdict(high_pass):
+def test_patches_average_to_the_verdict(high_pass):
     model = lens(high_pass=high_pass, logit_temperature=2.0)
     images = torch.rand(2, 3, 96, 64)
     with torch.inference_mode():
-        places, logits = model.patch_logits(images), model(images).logits
+        patches, logits = model.patch_logits(images), model(images).logits
     assert isinstance(model, PatchScores)
-    assert places.ndim == 3 and places.shape[1] / places.shape[2] == 96 / 64
-    assert torch.allclose(places.mean(dim=(1, 2)), logits[:, 1] - logits[:, 0], atol=1e-5)
+    assert patches.ndim == 3 and patches.shape[1] / patches.shape[2] == 96 / 64
+    assert torch.allclose(patches.mean(dim=(1, 2)), logits[:, 1] - logits[:, 0], atol=1e-5)
 
 
 def rough(side=64, levels=60, count=1):
-    """Pictures of noise, `levels` grey levels strong, between -1 and 1."""
+    """Images of noise, `levels` intensity levels strong, between -1 and 1."""
     noise = torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(1)) - 0.5
     return (noise * 2 * levels / 127.5).clamp(-1, 1)
 
 
-def test_a_blank_picture_scores_one_half_whatever_the_network_learnt():
-    model, plain = lens(), lens(evidence=0.0)
+def test_a_blank_image_scores_one_half_whatever_the_network_learnt():
+    model, plain = lens(), lens(patch_weight_contrast=0.0)
     with torch.no_grad():
         for network in (model, plain):
             network.classifier.bias.fill_(9.0)
@@ -43,36 +45,38 @@ def test_a_blank_picture_scores_one_half_whatever_the_network_learnt():
     with torch.inference_mode():
         assert model(blank).logits.softmax(-1)[0, 1] == pytest.approx(0.5, abs=0.01)
         assert plain(blank).logits.softmax(-1)[0, 1] > 0.9
-        # Half a picture's places count half of what all of them do; all of a rough one count in full.
+        # Half an image's patches count half of what all of them do; all of a rough one count in full.
         half = rough()
         half[..., 32:] = 0.3
         full, less = (model(x).logits[0, 1].item() for x in (rough(), half))
         assert torch.allclose(model(rough()).logits, plain(rough()).logits, atol=1e-5) and 0.4 < less / full < 0.75
-    with torch.no_grad():  # in training every place is learnt from, even where there is nothing to be seen
+    with torch.no_grad():  # in training every patch is learnt from, even where there is nothing to be seen
         model.train().dropout.p = 0.0
         assert model(blank).logits[0, 1] > 2
 
 
 def test_detail_counts_up_to_the_limit():
-    model = lens(evidence=4.0)
-    weights = [model.evidence(rough(levels=levels), (8, 8)) for levels in (0, 2, 4, 60)]
+    model = lens(patch_weight_contrast=4.0)
+    weights = [model.patch_weights(rough(levels=levels), (8, 8)) for levels in (0, 2, 4, 60)]
     means = [float(weight.mean()) for weight in weights]
     assert means[0] < 1e-3 and means[-1] == 1 and means[1] < means[2] < 1
     assert means[2] / means[1] == pytest.approx(2, rel=0.01)  # in proportion
-    assert lens(evidence=8.0).evidence(rough(levels=4), (8, 8)).mean() == pytest.approx(means[2] / 2, rel=0.01)
+    assert lens(patch_weight_contrast=8.0).patch_weights(rough(levels=4), (8, 8)).mean() == pytest.approx(
+        means[2] / 2, rel=0.01
+    )
 
 
-@pytest.mark.parametrize("options", [{}, {"evidence": 0.0}, {"stages": 4}])
+@pytest.mark.parametrize("options", [{}, {"patch_weight_contrast": 0.0}, {"stages": 4}])
 def test_what_a_bias_does_is_known(options):
     model = PatchLensForImageClassification(PatchLensConfig(**{"backbone": TINY, "stages": 3} | options)).eval()
-    pictures = torch.cat([rough(72), rough(72, 1), rough(72, 0), rough(72, 3)])
+    images = torch.cat([rough(72), rough(72, 1), rough(72, 0), rough(72, 3)])
     with torch.inference_mode():
-        before = model(pictures).logits[:, 1]
+        before = model(images).logits[:, 1]
         model.classifier.bias.add_(1.0)
-        torch.testing.assert_close(model(pictures).logits[:, 1] - before, model.bias_effect(pictures))
+        torch.testing.assert_close(model(images).logits[:, 1] - before, model.bias_effect(images))
 
 
-def test_a_blank_picture_has_gradients_that_are_numbers():
+def test_a_blank_image_has_gradients_that_are_numbers():
     blank = torch.zeros(1, 3, 64, 64, requires_grad=True)
     lens()(blank).logits[0, 1].backward()
     assert torch.isfinite(blank.grad).all()
@@ -112,11 +116,11 @@ def test_flat_images_have_no_second_differences():
 
 
 def test_a_whole_backbones_weights_fill_the_trunk(tmp_path):
-    whole = timm.create_model(TINY, num_classes=7)
-    save_file(whole.state_dict(), tmp_path / "whole.safetensors")
+    full = timm.create_model(TINY, num_classes=7)
+    save_file(full.state_dict(), tmp_path / "whole.safetensors")
     model = lens(high_pass=True)
     load_weights(model, tmp_path / "whole.safetensors")
-    stored = whole.state_dict()
+    stored = full.state_dict()
     for name, tensor in model.backbone.state_dict().items():
         assert torch.equal(tensor, stored[name]), name
 
@@ -128,5 +132,17 @@ def test_what_it_cannot_be_cut_from_is_refused():
         PatchLensForImageClassification(PatchLensConfig(backbone=TINY, stages=40))
     with pytest.raises(ValueError, match="stages"):
         PatchLensConfig(stages=0)
-    with pytest.raises(ValueError, match="evidence"):
-        PatchLensConfig(evidence=-1)
+    with pytest.raises(ValueError, match="patch_weight_contrast"):
+        PatchLensConfig(patch_weight_contrast=-1)
+
+
+def test_an_older_config_is_read_with_the_same_meaning(tmp_path):
+    model = lens(patch_weight_contrast=9.0)
+    model.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["evidence"] = config.pop("patch_weight_contrast")  # its name in configs of before
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    again = PatchLensForImageClassification.from_pretrained(tmp_path)
+    assert again.config.patch_weight_contrast == 9.0 and "evidence" not in again.config.to_dict()
+    with torch.inference_mode():
+        assert torch.equal(again(rough(levels=4)).logits, model(rough(levels=4)).logits)

@@ -1,4 +1,4 @@
-"""Saved detectors judge the same in a process that has transformers and timm, but not fakelens."""
+"""Saved detectors score the same in a process that has transformers and timm, but not fakelens."""
 
 import json
 
@@ -19,10 +19,10 @@ PIPELINES = """
 import json
 from transformers import pipeline
 folders, images, native = json.loads({arguments!r})
-judged = {{}}
+scored = {{}}
 for name, folder in folders.items():
     classifier = pipeline("image-classification", model=folder, trust_remote_code=name not in native)
-    judged[name] = {{
+    scored[name] = {{
         "scores": [{{row["label"]: row["score"] for row in rows}} for rows in classifier(images, batch_size=2)],
         "logits": [
             {{row["label"]: row["score"] for row in rows}} for rows in classifier(images, function_to_apply="none")
@@ -30,7 +30,7 @@ for name, folder in folders.items():
         "labels": classifier.model.config.id2label,
         "remote": type(classifier.model).__module__.startswith("transformers_modules."),
     }}
-print(json.dumps(judged))
+print(json.dumps(scored))
 """
 
 
@@ -86,7 +86,7 @@ def folders(tmp_path_factory, detectors):
 
 
 @pytest.fixture(scope="module")
-def judged(folders, images):
+def scored(folders, images):
     return json.loads(run_without_fakelens(PIPELINES.format(arguments=json.dumps([folders, images, list(NATIVE)]))))
 
 
@@ -97,48 +97,48 @@ def logits_here(model, processor, paths):
         return torch.cat([model(**image).logits for image in inputs])
 
 
-def test_logits_are_the_same_in_a_foreign_process(detectors, judged, images):
+def test_logits_are_the_same_in_a_foreign_process(detectors, scored, images):
     for name, (model, processor) in detectors.items():
         labels = list(model.config.id2label.values())
-        there = torch.tensor([[row[label] for label in labels] for row in judged[name]["logits"]])
+        there = torch.tensor([[row[label] for label in labels] for row in scored[name]["logits"]])
         torch.testing.assert_close(there, logits_here(model, processor, images), rtol=0, atol=1e-6)
 
 
-def test_only_our_own_classes_run_code_from_the_repo(judged):
-    assert {name for name, result in judged.items() if not result["remote"]} == NATIVE
+def test_only_our_own_classes_run_code_from_the_repo(scored):
+    assert {name for name, result in scored.items() if not result["remote"]} == NATIVE
 
 
-def test_labels_survive(judged):
-    for name, result in judged.items():
+def test_labels_survive(scored):
+    for name, result in scored.items():
         expected = ["real", "gan", "diffusion"] if name == "generators" else ["real", "fake"]
         assert list(result["labels"].values()) == expected, name
         assert all(set(row) == set(expected) for row in result["scores"]), name
 
 
-def test_fake_score_is_the_sigmoid_of_the_unit(judged):
+def test_fake_score_is_the_sigmoid_of_the_unit(scored):
     for name in ("custom_cnn", "timm_backbone"):
-        for score, logit in zip(judged[name]["scores"], judged[name]["logits"], strict=True):
+        for score, logit in zip(scored[name]["scores"], scored[name]["logits"], strict=True):
             assert logit["real"] == 0
             assert score["fake"] == pytest.approx(1 / (1 + np.exp(-logit["fake"])), abs=1e-6)
 
 
-def test_scores_tell_the_images_apart(judged):
+def test_scores_tell_the_images_apart(scored):
     # Otherwise every comparison above could pass on constants.
-    for name, result in judged.items():
+    for name, result in scored.items():
         assert abs(result["scores"][0]["real"] - result["scores"][1]["real"]) > 1e-6, name
 
 
-def test_ensemble_is_the_weighted_mean_of_its_members_own_pipelines(judged):
-    for index, row in enumerate(judged["ensemble"]["scores"]):
+def test_ensemble_is_the_weighted_mean_of_its_members_own_pipelines(scored):
+    for index, row in enumerate(scored["ensemble"]["scores"]):
         for label in ("real", "fake"):
-            votes = [judged[name]["scores"][index][label] for name in MEMBERS]
+            votes = [scored[name]["scores"][index][label] for name in MEMBERS]
             assert row[label] == pytest.approx(np.dot(WEIGHTS, votes), abs=1e-5)
 
 
-def test_our_processor_and_network_work_without_torchvision(folders, judged, images):
+def test_our_processor_and_network_work_without_torchvision(folders, scored, images):
     code = PIPELINES.format(arguments=json.dumps([{"custom_cnn": folders["custom_cnn"]}, images, []]))
     without = json.loads(run_without_fakelens(code, "torchvision", "timm"))
-    for row, expected in zip(without["custom_cnn"]["scores"], judged["custom_cnn"]["scores"], strict=True):
+    for row, expected in zip(without["custom_cnn"]["scores"], scored["custom_cnn"]["scores"], strict=True):
         assert row == pytest.approx(expected, abs=1e-6)
 
 

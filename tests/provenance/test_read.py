@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from fakelens.provenance.claims import Claim
 from fakelens.provenance.read import Provenance, disagreement, read_provenance
-from tests.abuse import picture
+from tests.abuse import make_image
 
 A1111 = (
     "a cat\nNegative prompt: dogs\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Model hash: 6ce, Model: sd15"
@@ -33,7 +33,7 @@ def encoded(format="PNG", texts=None, **options):
         options["pnginfo"] = PngInfo()
         for key, value in texts.items():
             options["pnginfo"].add_itxt(key, value)
-    picture().save(file, format=format, **options)
+    make_image().save(file, format=format, **options)
     return file.getvalue()
 
 
@@ -169,13 +169,13 @@ def test_hostile_metadata_is_a_note(data, note):
 
 def test_damaged_bytes_raise_nothing():
     rng = random.Random(0)
-    whole = [
+    full = [
         encoded("JPEG", exif=exif(True, b"UNICODE\0" + A1111.encode("utf-16-be")), xmp=(XMP % ("", "")).encode()),
         encoded("WEBP", exif=exif(), xmp=XMP % ("", "")),
         encoded(texts={"parameters": A1111, "XML:com.adobe.xmp": XMP % ("", "")}, exif=exif()),
         encoded("TIFF", exif=exif()),
     ]
-    for data in whole:
+    for data in full:
         for _ in range(150):
             damaged = bytearray(data)
             for _ in range(rng.randint(1, 8)):

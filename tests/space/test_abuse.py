@@ -9,7 +9,8 @@ import pytest
 from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 
-from tests.abuse import picture, write_cases
+from tests.abuse import make_image as picture
+from tests.abuse import write_cases
 from tests.space.apps import SPACE, running
 
 PRIVATE = [

@@ -15,7 +15,7 @@ from transformers import pipeline
 
 from fakelens.hub.publish import assemble
 from fakelens.hub.space import collect_space
-from tests.abuse import picture
+from tests.abuse import make_image as picture
 from tests.conftest import SCRIPTS
 
 SPACE = SCRIPTS.parent / "space"

@@ -5,7 +5,7 @@ import os
 import httpx
 from gradio_client import handle_file
 
-from tests.abuse import picture
+from tests.abuse import make_image as picture
 from tests.space.apps import running
 
 

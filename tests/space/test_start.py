@@ -11,7 +11,7 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 
-from tests.abuse import picture
+from tests.abuse import make_image as picture
 
 APP = Path(__file__).parents[2] / "space" / "app.py"
 

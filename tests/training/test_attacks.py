@@ -185,7 +185,7 @@ def test_half_precision_models_get_half_precision(detector, pixels, labels):
     half = copy.deepcopy(detector).to(torch.bfloat16)
     attacked = fgsm(half, pixels.to(torch.bfloat16), labels, 0.05, NORMALISATION)
     assert attacked.dtype == torch.bfloat16
-    mix = AdversarialMix(share=1.0, eps=[0.05])
+    mix = AdversarialMix(fraction=1.0, eps=[0.05])
     values = NORMALISATION.apply(pixels).to(torch.bfloat16)
     mixed = mix.apply(half, values, labels, NORMALISATION, torch.Generator())
     assert mixed.dtype == torch.bfloat16 and not torch.equal(mixed, values)
@@ -289,14 +289,14 @@ class TestAdversarialMix:
 
     @pytest.mark.parametrize("unit", ["batch", "sample"])
     def test_share_of_none_and_all(self, model, values, labels, unit):
-        none, all_ = (AdversarialMix(share=s, eps=[0.05], unit=unit) for s in (0, 1))
+        none, all_ = (AdversarialMix(fraction=s, eps=[0.05], unit=unit) for s in (0, 1))
         for seed in range(20):
             generator = torch.Generator().manual_seed(seed)
             assert none.apply(model, values, labels, NORMALISATION, generator) is values
             assert (self.changed(all_, model, values, labels, seed) > 0.04).all()
 
     def test_batches_are_attacked_whole_with_one_eps(self, model, values, labels):
-        mix = AdversarialMix(share=0.3, eps=[0.02, 0.08], unit="batch")
+        mix = AdversarialMix(fraction=0.3, eps=[0.02, 0.08], unit="batch")
         drawn = []
         for seed in range(200):
             change = self.changed(mix, model, values, labels, seed)
@@ -306,14 +306,14 @@ class TestAdversarialMix:
         assert 0.2 < sum(c > 0 for c in drawn) / 200 < 0.4
 
     def test_samples_are_attacked_each_with_its_own_eps(self, model, values, labels):
-        mix = AdversarialMix(share=0.3, eps=[0.02, 0.08], unit="sample")
+        mix = AdversarialMix(fraction=0.3, eps=[0.02, 0.08], unit="sample")
         batches = [[round(c.item(), 3) for c in self.changed(mix, model, values, labels, s)] for s in range(40)]
         assert any(set(batch) == {0.0, 0.02, 0.08} for batch in batches)
         drawn = sum(batches, [])
         assert 0.2 < sum(c > 0 for c in drawn) / 240 < 0.4
 
     def test_samples_that_are_not_drawn_keep_every_bit(self, model, values, labels):
-        mix = AdversarialMix(share=0.5, eps=[0.05], unit="sample")
+        mix = AdversarialMix(fraction=0.5, eps=[0.05], unit="sample")
         before = values.clone()
         after = mix.apply(model, values, labels, NORMALISATION, torch.Generator().manual_seed(1))
         kept = (after == values).all(dim=(1, 2, 3))
@@ -322,7 +322,7 @@ class TestAdversarialMix:
 
     @pytest.mark.parametrize("method", ["fgsm", "pgd"])
     def test_same_generator_same_batch_and_the_attack_itself(self, model, values, labels, method):
-        mix = AdversarialMix(share=1, eps=[0.05], method=method, steps=3)
+        mix = AdversarialMix(fraction=1, eps=[0.05], method=method, steps=3)
         first, second = (
             mix.apply(model, values, labels, NORMALISATION, torch.Generator().manual_seed(3)) for _ in range(2)
         )
@@ -331,16 +331,16 @@ class TestAdversarialMix:
         assert torch.allclose(first, fast) == (method == "fgsm")
 
     def test_read_from_a_recipe(self):
-        settings = {"share": 0.3, "unit": "sample", "eps": 0.05, "method": "pgd", "steps": 4}
+        settings = {"fraction": 0.3, "unit": "sample", "eps": 0.05, "method": "pgd", "steps": 4}
         assert AdversarialMix.from_dict(settings) == AdversarialMix(0.3, [0.05], "sample", "pgd", 4)
-        assert AdversarialMix.from_dict({"share": 1, "eps": [0.02, 0.08]}).unit == "batch"
+        assert AdversarialMix.from_dict({"fraction": 1, "eps": [0.02, 0.08]}).unit == "batch"
 
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            ({"share": 1.5}, "share is 1.5"),
-            ({"share": "half"}, "share is 'half'"),
-            ({"share": True}, "share is True"),
+            ({"fraction": 1.5}, "fraction is 1.5"),
+            ({"fraction": "half"}, "fraction is 'half'"),
+            ({"fraction": True}, "fraction is True"),
             ({"eps": [0.05, 8]}, "eps is"),
             ({"eps": []}, "eps is"),
             ({"eps": "0.05"}, "eps is"),
@@ -353,9 +353,9 @@ class TestAdversarialMix:
     )
     def test_bad_settings(self, settings, message):
         with pytest.raises(UserError, match=message):
-            AdversarialMix.from_dict({"share": 0.3, "eps": [0.05], **settings})
+            AdversarialMix.from_dict({"fraction": 0.3, "eps": [0.05], **settings})
 
-    @pytest.mark.parametrize(("settings", "message"), [({"share": 0.3}, "eps is missing"), ([0.3], "mapping")])
+    @pytest.mark.parametrize(("settings", "message"), [({"fraction": 0.3}, "eps is missing"), ([0.3], "mapping")])
     def test_incomplete_settings(self, settings, message):
         with pytest.raises(UserError, match=message):
             AdversarialMix.from_dict(settings)

@@ -43,18 +43,18 @@ def probabilities(model, processor, images):
 
 
 @pytest.mark.parametrize(
-    ("weights", "accuracies", "shares"),
+    ("weights", "accuracies", "normalised"),
     [
         ("equal", None, [1 / 3, 1 / 3, 1 / 3]),
         ("accuracy", [0.9, 0.6, 0.5], [0.45, 0.3, 0.25]),
         ([1, 0, 3], None, [0.25, 0.0, 0.75]),
     ],
 )
-def test_the_vote_is_the_weighted_mean(members, images, weights, accuracies, shares):
+def test_the_vote_is_the_weighted_mean(members, images, weights, accuracies, normalised):
     ensemble, processor = build_ensemble(members, weights, accuracies)
-    assert ensemble.config.member_weights == pytest.approx(shares)
+    assert ensemble.config.member_weights == pytest.approx(normalised)
     votes = torch.stack([probabilities(*member, images) for member in members])
-    expected = (torch.tensor(shares)[:, None, None] * votes).sum(dim=0)
+    expected = (torch.tensor(normalised)[:, None, None] * votes).sum(dim=0)
     torch.testing.assert_close(probabilities(ensemble, processor, images), expected, rtol=0, atol=1e-6)
 
 

@@ -22,7 +22,7 @@ from fakelens.hub.facts.local_models import find_models, trained
 from fakelens.hub.preflight import check_files
 from fakelens.hub.shipped import with_code
 from fakelens.zoo.shipped import DEFAULT_MODEL, SHIPPED, SHIPPED_FOLDER
-from tests.abuse import picture
+from tests.abuse import make_image
 from tests.conftest import SCRIPTS
 
 FILES = {"README.md", "config.json", "model.safetensors", "preprocessor_config.json", "run.json"}
@@ -32,10 +32,10 @@ MOST_BYTES = 8_000_000
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    """A working folder with one picture, where no model is named."""
+    """A working folder with one image, where no model is named."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FAKELENS_MODEL", raising=False)
-    picture(512, 384, seed=5).save("photo.jpg")
+    make_image(512, 384, seed=5).save("photo.jpg")
     return tmp_path
 
 
@@ -59,7 +59,7 @@ def test_it_is_small_whole_and_says_what_it_is():
 def test_its_card_states_licence_and_calibrated_rates():
     card = ModelCard.load(SHIPPED_FOLDER / "README.md")
     assert "-nc-" in card.data.license
-    said = re.findall(r"at most ([\d.]+) % of real images fake: from P\(fake\) = ([\d.e-]+) on", card.text)
+    said = re.findall(r"predict fake for at most ([\d.]+) % of real images: from P\(fake\) = ([\d.e-]+) on", card.text)
     thresholds = read_checkpoint(SHIPPED_FOLDER).config["fpr_thresholds"]
     assert {f"{float(rate):g}": value for rate, value in said} == {
         f"{100 * float(rate):g}": f"{value:.4g}" for rate, value in thresholds.items()
@@ -75,7 +75,7 @@ def test_of_what_shows_nothing_it_is_uncertain():
     assert all(verdict.score == pytest.approx(0.5, abs=0.05) for verdict in verdicts)
 
 
-def test_it_is_the_default_and_the_command_judges_with_it_without_a_network(elsewhere):
+def test_it_is_the_default_and_the_command_scores_with_it_without_a_network(elsewhere):
     """A process of its own in which every socket is refused, and the Hub's client is not told that it is offline."""
     assert DEFAULT_MODEL == SHIPPED and load_detector().name == SHIPPED
     (elsewhere / "refuse" / "x").parent.mkdir()
@@ -126,7 +126,7 @@ def test_it_is_published_with_the_code_that_the_package_has(elsewhere):
     assert "modeling_patch_lens.py" in checkpoint.code and "image_processing_detector.py" in checkpoint.code
     for name in checkpoint.code:
         assert (folder / name).read_bytes() == (PACKAGE / "models" / name).read_bytes()
-    pixels = [picture(300, 200, seed=1)]
+    pixels = [make_image(300, 200, seed=1)]
     assert load_detector(folder).scores(pixels) == load_detector().scores(pixels)
 
 
@@ -134,9 +134,10 @@ def test_a_built_wheel_holds_it(tmp_path):
     """Built from a copy, so that no build folder is left in the checkout, and without the network."""
     root = SCRIPTS.parent
     for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy2(root / name, tmp_path / name)
+        shutil.copyfile(root / name, tmp_path / name)
     leave = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    shutil.copytree(root / "modeling", tmp_path / "modeling", ignore=leave)
+    copy = shutil.copytree(root / "modeling", tmp_path / "modeling", ignore=leave, copy_function=shutil.copyfile)
+    copy.chmod(0o755)  # the checkout may be read-only; the build writes into this folder
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--wheel-dir", tmp_path / "wheel"]
     command = [sys.executable, "-m", "pip", "wheel", tmp_path, *options]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""What a person named -> one row each, read and judged a batch at a time."""
+"""Read and score inputs a batch at a time: one row for each."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # torch and transformers take seconds to import: `fakelens --
     from fakelens.inference.detector import Detector
     from fakelens.inference.verdict import Verdict
 
-# Makes pictures of an image: its file or bytes, its name and its verdict -> further fields of its row.
+# Draws an image: its file or bytes, its name and its verdict -> further fields of its row.
 Drawing = Callable[[Path | bytes, str, "Verdict"], Row]
 
 
@@ -29,15 +29,15 @@ def detect_rows(
     """Yield one row an input, in order, as batches are done; a progress bar on a terminal's standard error.
 
     Args:
-        detector: Who judges.
-        inputs: What to judge.
+        detector: The detector.
+        inputs: What to score.
         max_fpr: As of a detector's call.
-        batch_size: Images read and judged at a time.
-        drawings: What to make of each image that was judged.
+        batch_size: Images read and scored at a time.
+        drawings: What to make of each image that was scored.
     """
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("judging", total=len(inputs))
+        task = progress.add_task("scoring", total=len(inputs))
         for start in range(0, len(inputs), batch_size):
             batch = inputs[start : start + batch_size]
             errors: dict[int, str] = {}
@@ -47,12 +47,12 @@ def detect_rows(
                     images.append(item.read())
                 except ImageError as error:
                     errors[number] = str(error)
-            judged = iter(zip(images, detector(images, max_fpr, batch_size), strict=True))
+            results = iter(zip(images, detector(images, max_fpr, batch_size), strict=True))
             for number, item in enumerate(batch):
                 if number in errors:
                     yield error_row(item.name, detector.name, errors[number])
                     continue
-                image, verdict = next(judged)
+                image, verdict = next(results)
                 row = verdict_row(item.name, detector.name, verdict)
                 if verdict.verdict is not None:
                     for draw in drawings:

@@ -1,4 +1,4 @@
-"""The frame that every script runs in: what a user can put right is one line and exit status 2, not a traceback."""
+"""The frame that every verb and benchmark runs in, and its parser of a dataclass."""
 
 import argparse
 import sys
@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-
-from transformers import HfArgumentParser
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fakelens.errors import UserError
 
@@ -72,16 +70,42 @@ SOURCE = (  # what `--data` takes, see `fakelens.data.sources.opening`
 
 
 def parse(arguments: type[Arguments], description: str | None) -> Arguments:
-    """Read a script's command line into its dataclass.
+    """Read this process's command line into a dataclass.
 
     Args:
         arguments: The dataclass; each field's `help` is shown by `--help`.
         description: The script's docstring, with its examples.
     """
-    parser = HfArgumentParser(
-        arguments, description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    return parse_all(dataclass_parser(arguments, description))
+
+
+def dataclass_parser(arguments: type, description: str | None, prog: str | None = None) -> argparse.ArgumentParser:
+    """Return transformers' parser of a dataclass.
+
+    Args:
+        arguments: The dataclass.
+        description: The script's docstring, with its examples.
+        prog: The program's name; without it, this process's.
+    """
+    from transformers import HfArgumentParser  # a second and more: `fakelens --help` does without
+
+    return HfArgumentParser(
+        arguments,
+        prog=prog,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parsed, *unknown = parser.parse_args_into_dataclasses(return_remaining_strings=True)
+
+
+def parse_all(parser: Any, words: list[str] | None = None) -> Any:
+    """Return the dataclass that a command line stands for; a word that is no option ends the process.
+
+    Args:
+        parser: What `dataclass_parser` returned.
+        words: The command line; without it, this process's.
+    """
+    parsed, *unknown = parser.parse_args_into_dataclasses(words, return_remaining_strings=True)
     if unknown[0]:
         parser.error(f"unrecognized arguments: {' '.join(unknown[0])}")
     return parsed
@@ -89,10 +113,10 @@ def parse(arguments: type[Arguments], description: str | None) -> Arguments:
 
 @contextmanager
 def script(name: str) -> Iterator[None]:
-    """Run a script's body.
+    """Run a verb's body: what a user can put right is one line and exit status 2, Ctrl-C one line and 130.
 
     Args:
-        name: The script's name, before its messages.
+        name: The verb's name, before its messages.
     """
     # `python scripts/train.py` puts scripts/ first on the path, where our evaluate.py would hide the library.
     folder = Path(sys.argv[0]).resolve().parent

@@ -26,10 +26,10 @@ class Row:
     Attributes:
         index: From 1, in the natural order of paths; an image that cannot be read keeps its number.
         path: The file, relative to the folder.
-        verdict: "real" or "fake"; None if the image could not be judged.
+        verdict: "real" or "fake"; None if the image could not be scored.
         score: P(fake) in [0, 1]; None likewise.
         generator: Who made it ("real", a name, "unknown generator"), from a model that tells generators apart.
-        error: Why it could not be judged; None if it was.
+        error: Why it could not be scored; None if it was.
     """
 
     index: int
@@ -40,15 +40,15 @@ class Row:
     error: str | None = None
 
 
-def judge_folder(
+def predict_folder(
     detector: Detector, folder: Path, unknown_below: float = UNKNOWN_BELOW, batch_size: int = 16
 ) -> list[Row]:
-    """Judge every image of a folder, walked.
+    """Score every image of a folder and its subfolders.
 
     Args:
         detector: The detector.
         folder: The folder.
-        unknown_below: The share of P(fake) that the likeliest generator must have to be named.
+        unknown_below: The fraction of P(fake) that the likeliest generator must have to be named.
         batch_size: Images per forward pass.
 
     Returns:
@@ -67,7 +67,7 @@ def judge_folder(
         raise UserError(f"{folder}: {inputs[0].error}.")
     paths = sorted((Path(item.name).relative_to(folder) for item in inputs), key=natural)
     rows: list[Row] = []
-    with ThreadPoolExecutor() as pool, tqdm(total=len(paths), desc="judging", unit="image", disable=None) as progress:
+    with ThreadPoolExecutor() as pool, tqdm(total=len(paths), desc="scoring", unit="image", disable=None) as progress:
         for start in range(0, len(paths), batch_size):
             batch = paths[start : start + batch_size]
             decoded = list(pool.map(_decode, (folder / path for path in batch)))
@@ -99,20 +99,20 @@ def natural(path: Path) -> list[list[tuple[int, int, str]]]:
 
 
 def submission(rows: Sequence[Row]) -> str:
-    """Return S4's `[{"index": 1, "prediction": "fake"}, ...]`; images that could not be judged have no entry.
+    """Return S4's `[{"index": 1, "prediction": "fake"}, ...]`; images that could not be scored have no entry.
 
     Args:
-        rows: What `judge_folder` returned.
+        rows: What `predict_folder` returned.
     """
     entries = [{"index": row.index, "prediction": row.verdict} for row in rows if row.error is None]
     return json.dumps(entries) + "\n"
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return a CSV with a line an image, those that could not be judged with their error.
+    """Return a CSV with a line an image, those that could not be scored with their error.
 
     Args:
-        rows: What `judge_folder` returned.
+        rows: What `predict_folder` returned.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(Row.__dataclass_fields__), lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Image bytes -> an upright 8-bit RGB picture, or a reason why not.
+"""Image bytes -> an upright 8-bit RGB image, or a reason why not.
 
 Every image that enters the package, from a data set, the command line or the Space, comes through here. Odd modes are
 converted the way a viewer shows them, and what was done is said in `notes`.
@@ -15,6 +15,7 @@ from PIL.ExifTags import Base
 
 from fakelens.errors import UserError
 
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2"})
 # A header can claim any size, and the pixels are allocated before they are read: 20,000 x 20,000 would take 1.2 GB.
 MAX_PIXELS = 120_000_000
 MIN_SIDE = 8  # pixels; below, there is nothing left for a network to look at
@@ -23,7 +24,7 @@ ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}  # a phone's MPO has two frames too, b
 
 
 class ImageError(UserError):
-    """An image that cannot be judged.
+    """An image that cannot be scored.
 
     Args:
         reason: A short phrase, the same for all images with the same trouble: skipped rows are counted by it.
@@ -37,11 +38,11 @@ class ImageError(UserError):
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """A picture and what its file was.
+    """An image and what its file was.
 
     Attributes:
         image: RGB, 8 bits a channel, upright, first frame.
-        format: The file's format as Pillow names it ("JPEG", "PNG", "WEBP", ...), "" for a picture without a file.
+        format: The file's format as Pillow names it ("JPEG", "PNG", "WEBP", ...), "" for an image without a file.
         width: Of the file, in pixels, before any EXIF rotation.
         height: Likewise.
         notes: What was done to get here, for a person to read.
@@ -65,7 +66,7 @@ def decode_image(source: bytes | str | Path | Image.Image) -> DecodedImage:
         source: A path, the bytes of a file, or a `PIL.Image.Image`.
 
     Returns:
-        The upright RGB picture, at its own resolution.
+        The upright RGB image, at its own resolution.
 
     Raises:
         ImageError: If the file is missing, empty, no image, damaged, smaller than 8 pixels a side or larger than
@@ -117,7 +118,7 @@ def _decode(opened: Image.Image) -> DecodedImage:
     notes = []
     kind = opened.format or ""
     if kind in ANIMATED and getattr(opened, "n_frames", 1) > 1:  # a plugin that reads still images alone has none
-        notes.append("animated: only the first frame was judged")
+        notes.append("animated: only the first frame was scored")
     opened.load()
     exif = opened.getexif()
     image = ImageOps.exif_transpose(opened)
@@ -125,7 +126,7 @@ def _decode(opened: Image.Image) -> DecodedImage:
         notes.append("turned upright by its EXIF orientation")
     if image.mode.startswith(("I", "F")):
         image = _to_8_bit(image)
-        notes.append("16-bit or floating-point grey levels scaled to 8 bits")
+        notes.append("16-bit or floating-point intensity levels scaled to 8 bits")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.new("RGBA", rgba.size, "white")
@@ -144,7 +145,7 @@ def _text(value: object) -> str:
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Scale grey levels as their range asks; Pillow's own conversion clips everything above 255 to white."""
+    """Scale intensity levels as their range asks; Pillow's own conversion clips everything above 255 to white."""
     levels = np.asarray(image).astype(np.float64)
     top = 65535.0 if image.mode.startswith("I") else max(1.0, float(levels.max(initial=0.0)))
     return Image.fromarray((levels.clip(0, top) * (255.0 / top)).round().astype(np.uint8))

@@ -7,41 +7,27 @@ from scipy.fft import fft2, rfft2
 WINDOW = 1024  # pixels a side, from the centre, at native resolution: resizing would change what is to be seen
 
 
-def radial_profile(image: Image.Image, bins: int = 64) -> np.ndarray:
-    """Return the mean power at each frequency, whatever the direction.
-
-    Args:
-        image: An RGB picture of any size; at most its central 1024 x 1024 pixels are seen.
-        bins: How many rings of equal width to average over, up to the highest frequency along an axis.
-
-    Returns:
-        The logarithm to base 10 of the power in squared grey levels, of shape `(bins,)`, lowest frequency first; in
-        a picture too small for so many rings, an empty one has that of the ring before it.
-    """
-    power = power_spectrum(image)
-    rows, columns = (2 * np.abs(np.fft.fftfreq(side)) for side in power.shape)
-    return _averaged(np.hypot(rows[:, None], columns).ravel(), power.ravel(), bins)
-
-
 def axis_profiles(image: Image.Image, bins: int = 40) -> np.ndarray:
     """Return the mean power at each horizontal and each vertical frequency.
 
-    Enlarging cuts off each axis for itself, which shows here and is blurred in the radial profile.
+    Enlarging cuts off each axis for itself, which a mean over all directions would blur.
 
     Args:
-        image: As in `radial_profile`.
-        bins: Likewise.
+        image: An RGB image of any size; at most its central 1024 x 1024 pixels are seen.
+        bins: How many ranges of equal width to average over, up to the highest frequency.
 
     Returns:
-        As `radial_profile`, of shape `(2, bins)`: along the rows, then along the columns.
+        The logarithm to base 10 of the power in squared intensity levels, of shape `(2, bins)`: along the rows, then
+        along the columns, lowest frequency first; in an image too small for so many ranges, an empty one has that of
+        the range before it.
     """
     grey, energy = _windowed(image)
     height, width = grey.shape
     rows, columns = (2 * np.abs(np.fft.fftfreq(side)) for side in grey.shape)
-    # A real picture's spectrum is the same at opposite frequencies: half of it is enough.
+    # A real image's spectrum is the same at opposite frequencies: half of it is enough.
     power = np.abs(rfft2(grey)) ** 2 / energy
     opposite = -np.arange(height) % height
-    # Only where the other axis varies slowly: most of a picture's power lies there.
+    # Only where the other axis varies slowly: most of an image's power lies there.
     along = power[rows < 0.25].mean(axis=0)[np.minimum(np.arange(width), width - np.arange(width))]
     slow = power[:, columns[: power.shape[1]] < 0.25]
     down = (slow.sum(axis=1) + slow[opposite, 1:].sum(axis=1)) / (2 * slow.shape[1] - 1)
@@ -52,10 +38,10 @@ def power_spectrum(image: Image.Image) -> np.ndarray:
     """Return the power spectrum of the luminance under a Hann window.
 
     Args:
-        image: An RGB picture of any size; at most its central 1024 x 1024 pixels are seen.
+        image: An RGB image of any size; at most its central 1024 x 1024 pixels are seen.
 
     Returns:
-        Squared grey levels, frequency zero first, of the shape of what was seen. White noise has its variance
+        Squared intensity levels, frequency zero first, of the shape of what was seen. White noise has its variance
         everywhere, whatever the size.
     """
     grey, energy = _windowed(image)
@@ -70,7 +56,7 @@ def _windowed(image: Image.Image) -> tuple[np.ndarray, float]:
 
 
 def centre(image: Image.Image) -> Image.Image:
-    """Return the part of a picture that is looked at: its central 1024 x 1024 pixels, or all of a smaller one."""
+    """Return the part of an image that is looked at: its central 1024 x 1024 pixels, or all of a smaller one."""
     width, height = min(image.width, WINDOW), min(image.height, WINDOW)
     left, top = (image.width - width) // 2, (image.height - height) // 2
     return image.crop((left, top, left + width, top + height))

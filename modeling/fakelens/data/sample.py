@@ -1,9 +1,9 @@
 """The embedded sample: photographs that come with our dependencies, and content-aligned fakes made from them.
 
-For machines without a network, and for tests. The reals are 64-pixel crops of public-domain and CC0 photographs that
-scikit-learn and scikit-image ship; each fake is the same crop after a small convolutional autoencoder that is trained
-here for a few seconds, so that nothing but the generator's trace separates the classes. Splits share no photograph.
-A detector trained on it has learnt that one autoencoder: it is of no use on other images.
+For machines without a network, and for tests. The real images are 64-pixel crops of public-domain and CC0 photographs
+that scikit-learn and scikit-image ship; each fake is the same crop after a small convolutional autoencoder that is
+trained here for a few seconds, so that nothing but the generator's trace separates the classes. Splits share no
+photograph. A detector trained on it has learnt that one autoencoder: it is of no use on other images.
 """
 
 import io
@@ -20,9 +20,11 @@ from PIL import Image, ImageFilter
 from torch import nn
 from tqdm import tqdm
 
+from fakelens.errors import UserError
+
 DESCRIPTION = (
     "embedded demonstration sample (crops of a few photographs and one small autoencoder's reconstructions of them); "
-    "of no use for judging other images"
+    "of no use for scoring other images"
 )
 GENERATOR = "sample-autoencoder"
 VERSION = 1  # part of the cache's name: raise it when anything below changes what is made
@@ -41,12 +43,14 @@ def make_sample(folder: Path | None = None) -> Path:
 
     Returns:
         A folder of `{split}-00000-of-0000N.parquet` in OpenFake's columns, with `id`, `pair` and `source` beside them.
+
+    Raises:
+        UserError: If it is not there and cannot be written.
     """
     if folder is None:
-        cache = Path(os.environ.get("FAKELENS_CACHE", "~/.cache/fakelens")).expanduser()
-        folder = cache / f"sample-v{VERSION}"
+        folder = _cache() / f"sample-v{VERSION}"
     if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        _check_writable(folder.parent)
         # Made beside its place and moved there whole: a run that is killed leaves no half sample behind.
         with tempfile.TemporaryDirectory(dir=folder.parent) as work:
             made = Path(work) / "sample"
@@ -57,6 +61,27 @@ def make_sample(folder: Path | None = None) -> Path:
                 if not folder.exists():  # else another process was quicker, and made the same
                     raise
     return folder
+
+
+def _cache() -> Path:
+    try:
+        return Path(os.environ.get("FAKELENS_CACHE", "~/.cache/fakelens")).expanduser()
+    except RuntimeError:
+        raise UserError(
+            "There is no home folder to keep the sample in. Name a folder for it in the variable FAKELENS_CACHE."
+        ) from None
+
+
+def _check_writable(folder: Path) -> None:
+    """Make a folder, and see that files can be written there: a home may be read-only."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(
+            f"The sample cannot be written to {folder}: {error.strerror}. Name another folder for it in the variable "
+            "FAKELENS_CACHE."
+        ) from None
 
 
 def photographs() -> dict[str, dict[str, np.ndarray]]:
@@ -79,10 +104,10 @@ def crops(photograph: np.ndarray, at_most: int) -> np.ndarray:
     rows, columns = (n // SIDE for n in photograph.shape[:2])
     grid = photograph[: rows * SIDE, : columns * SIDE].reshape(rows, SIDE, columns, SIDE, 3).swapaxes(1, 2)
     tiles = grid.reshape(-1, SIDE, SIDE, 3)
-    tiles = tiles[tiles.std(axis=(1, 2, 3)) > 12]  # grey levels; a flat tile shows no generator's trace
+    tiles = tiles[tiles.std(axis=(1, 2, 3)) > 12]  # intensity levels; a flat tile shows no generator's trace
     chosen = tiles[np.linspace(0, len(tiles) - 1, min(at_most, len(tiles))).round().astype(int)]
-    # Photographs differ in sharpness, and a reconstruction is softer than its original: without soft reals, a detector
-    # learns to call blur fake.
+    # Photographs differ in sharpness, and a reconstruction is softer than its original: without soft real images, a
+    # detector learns to predict fake for blur.
     blurs = [SOFTNESS[number % len(SOFTNESS)] for number in range(len(chosen))]
     soft = [Image.fromarray(t).filter(ImageFilter.GaussianBlur(b)) for t, b in zip(chosen, blurs, strict=True)]
     return np.stack([np.asarray(tile) for tile in soft])
@@ -123,13 +148,13 @@ def train_autoencoder(images: torch.Tensor) -> Autoencoder:
 
 
 def _write(folder: Path) -> None:
-    reals = {
+    real_images = {
         split: {name: crops(photograph, CROPS[split]) for name, photograph in named.items()}
         for split, named in photographs().items()
     }
-    autoencoder = train_autoencoder(_tensor(np.concatenate(list(reals["train"].values()))))
+    autoencoder = train_autoencoder(_tensor(np.concatenate(list(real_images["train"].values()))))
     folder.mkdir()
-    for split, named in reals.items():
+    for split, named in real_images.items():
         rows = []
         for name, tiles in named.items():
             with torch.inference_mode():

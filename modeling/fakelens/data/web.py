@@ -21,7 +21,7 @@ from fakelens.data.decode import MAX_BYTES, ImageError
 TIMEOUT = 20.0  # seconds, for each step of a request
 DEADLINE = 60.0  # seconds, for all of it with `public_only`: an answer that drips must not hold a worker
 MAX_REDIRECTS = 5
-PORTS = (80, 443)  # what `public_only` leaves: other ports are seldom pictures, and often somebody's service
+PORTS = (80, 443)  # what `public_only` leaves: other ports are seldom images, and often somebody's service
 # One at most: several, one in the other, multiply what they inflate to.
 ENCODINGS = ("", "identity", "gzip", "deflate")
 
@@ -83,7 +83,7 @@ def fetch(url: str, public_only: bool = False) -> bytes:
 def is_public(address: Address) -> bool:
     """Tell whether an address belongs to a machine on the public internet.
 
-    An IPv4 address inside an IPv6 one (mapped, 6to4, NAT64) is judged itself.
+    An IPv4 address inside an IPv6 one (mapped, 6to4, NAT64) is scored itself.
 
     Args:
         address: As it was resolved.
@@ -238,7 +238,7 @@ def _client(public_only: bool) -> httpx.Client:
 
 
 def _check_url(url: httpx.URL) -> None:
-    """Refuse what no public picture's address has."""
+    """Refuse what no public image's address has."""
     if url.scheme not in ("http", "https") or not url.host:
         raise ImageError("address refused", "only http:// and https:// addresses are fetched")
     if url.userinfo:

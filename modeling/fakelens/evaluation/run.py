@@ -23,11 +23,11 @@ from fakelens.evaluation.attacks.attack_panels import attack_panel
 from fakelens.evaluation.attacks.scenarios import scenarios
 from fakelens.evaluation.report.folder import check_output, write_report
 from fakelens.evaluation.report.gallery import EACH, build_gallery
-from fakelens.evaluation.report.report import Evaluation, Judged
+from fakelens.evaluation.report.report import SCHEMA_VERSION, EvaluatedModel, Evaluation
 from fakelens.evaluation.robustness.robustness import robustness_table
-from fakelens.evaluation.scoring.cache import cached
 from fakelens.evaluation.scoring.controls import control_predictions
 from fakelens.evaluation.scoring.predict import Predictions, predict
+from fakelens.evaluation.scoring.prediction_cache import cached
 from fakelens.evaluation.scoring.ranks import Ranks
 from fakelens.inference.batches import check_images
 from fakelens.inference.detector import Detector, load_detector
@@ -55,7 +55,7 @@ class Options:
         attack_limit: Attack this many images of each split, half of them of each class; all if None.
         robustness: Also degrade the images, step by step.
         robustness_limit: Degrade this many images of each split, half of them of each class; all if None.
-        unknown_below: Where a model tells generators apart, the share of P(fake) that the likeliest must have to be
+        unknown_below: Where a model tells generators apart, the fraction of P(fake) that the likeliest must have to be
             named.
         audit: Also say what file facts alone would score.
         read: What the user says of the columns and classes of the data, and of the models' classes.
@@ -122,7 +122,7 @@ def evaluate_models(
     sources = [open_source(data, split, options.read) for split in dict.fromkeys(splits)]
     paths = [path for model in models for path in find_checkpoints(model)]
     check_label_map(options.read.rules, sources, paths, options.trust_remote_code)
-    judged = []
+    evaluated = []
     for path, name in zip(paths, short_names(paths), strict=True):
         # One after the other: a folder of checkpoints need not fit in memory together.
         detector = load_detector(
@@ -136,18 +136,18 @@ def evaluate_models(
             predict(detector, s, views, options.batch_size, options.limit, name, partial, ranks) for s in sources
         ]
         if ranks.index == 0:
-            judged.append(_judge(detector, path, name, sources, predictions, options, partial))
+            evaluated.append(_evaluate(detector, path, name, sources, predictions, options, partial))
     report: dict[str, Any] = {}
     if ranks.index == 0:
-        first = judged[0].predictions
+        first = evaluated[0].predictions
         controls = {s.split: control_predictions(s, p) for s, p in zip(sources, first, strict=True)}
         audits = {source.split: _audit(source, options.limit) for source in sources if options.audit}
-        report = write_report(output, Evaluation(sources, judged, controls, audits, options.unknown_below))
+        report = write_report(output, Evaluation(sources, evaluated, controls, audits, options.unknown_below))
         shutil.rmtree(partial, ignore_errors=True)
     return broadcast_object_list([report])[0]
 
 
-def _judge(
+def _evaluate(
     detector: Detector,
     path: str,
     name: str,
@@ -155,7 +155,7 @@ def _judge(
     predictions: Sequence[Predictions],
     options: Options,
     partial: Path,
-) -> Judged:
+) -> EvaluatedModel:
     """Find out all else that was asked of one model."""
     about, methods = identity(detector), list(dict.fromkeys(options.attacks))
     batch, limit, strengths = options.batch_size, options.limit, options.strengths
@@ -168,7 +168,7 @@ def _judge(
         found = {}
         for source in splits:
             data = [source.spec, source.split, source.revision, source.rows, limit, source.said]
-            key = about | {"kind": kind, "data": data, "settings": settings}
+            key = about | {"schema_version": SCHEMA_VERSION, "kind": kind, "data": data, "settings": settings}
             found[source.split] = cached(partial, key, bind(compute, source))
         return found
 
@@ -182,10 +182,10 @@ def _judge(
             detector, source, detector.threshold, batch_size=batch, limit=limit, images=few, name=name
         )
 
-    def share_attacked(source: Source) -> dict[str, Any]:
+    def attack_fraction(source: Source) -> dict[str, Any]:
         return scenarios(detector, source, batch_size=batch, limit=limit, images=options.attack_limit)
 
-    return Judged(
+    return EvaluatedModel(
         name=name,
         path=path,
         architecture=type(detector.model).__name__,
@@ -205,7 +205,7 @@ def _judge(
             for s in attacked
         },
         attacks_skipped=attacks_skipped,
-        scenarios=tables("scenarios", attacked, [options.attack_limit], share_attacked),
+        scenarios=tables("scenarios", attacked, [options.attack_limit], attack_fraction),
         robustness=tables("robustness", sources if options.robustness else (), [options.robustness_limit], degrade),
         gallery={
             s.split: build_gallery(detector, s, p, options.views[0], detector.threshold, options.gallery)

@@ -1,4 +1,4 @@
-"""A verdict as one picture to keep or to show: the image, its evidence, the score on a scale, and what it is worth."""
+"""A figure of a verdict: the image, its heat map, the score on a scale, and the sentence."""
 
 import textwrap
 import warnings
@@ -18,7 +18,7 @@ from fakelens.inference.detector import Detector
 from fakelens.inference.onnx_model import OnnxModel
 from fakelens.inference.verdict import Verdict
 
-SHOWN = 768  # pixels of the picture's longer side; the evidence is of the whole picture
+SHOWN = 768  # pixels of the image's longer side; the evidence is of the whole image
 FORMATS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".pdf", ".svg"})
 # Okabe and Ito's (2008), which the colour-blind tell apart; the word and the scale say the same without them.
 VERDICTS = {"real": ("#0072B2", "REAL"), "fake": ("#D55E00", "FAKE"), "uncertain": ("#6E6E6E", "UNCERTAIN")}
@@ -33,38 +33,38 @@ def verdict_figure(
     """Draw an image with its heat map, its verdict, the score on a scale with the uncertain band, and the warnings.
 
     Args:
-        detector: Who judged. One in ONNX has no heat map, and the figure says so.
-        image: The RGB picture that was judged.
+        detector: The detector. One in ONNX has no heat map, and the figure says so.
+        image: The RGB image that was scored.
         verdict: What the detector said of it.
-        name: What to call the picture.
+        name: What to call the image.
         max_fpr: As the detector was asked.
 
     Returns:
         The figure, to be saved with its `savefig`.
 
     Raises:
-        UserError: If the image was not judged, or its network has no spatial feature maps.
+        UserError: If the image was not scored, or its network has no spatial feature maps.
     """
     if verdict.verdict is None or verdict.score is None:
-        raise UserError(f"{name} was not judged ({verdict.error}), so there is nothing to draw.")
-    evidence = None if isinstance(detector.model, OnnxModel) else heat_map(detector, image)
+        raise UserError(f"{name} was not scored ({verdict.error}), so there is nothing to draw.")
+    heat = None if isinstance(detector.model, OnnxModel) else heat_map(detector, image)
     small = image.copy()
     small.thumbnail((SHOWN, SHOWN))
     text = [verdict.sentence, *filter(None, [verdict.disagreement]), *verdict.warnings, *verdict.notes]
     lines = [line for part in text for line in textwrap.wrap(part, LINE)]
     figure = Figure(figsize=(SIZE[0], SIZE[1] + LINE_HEIGHT * (len(lines) + 1)), layout="constrained", dpi=120)
     areas = figure.subplot_mosaic(
-        [["image", "evidence"], ["score", "score"], ["text", "text"]],
+        [["image", "heat_map"], ["score", "score"], ["text", "text"]],
         height_ratios=[SIZE[1] - 0.9, 0.45, LINE_HEIGHT * (len(lines) + 1)],
     )
     colour, word = VERDICTS[verdict.verdict]
     figure.suptitle(f"Verdict: {word}", color=colour, fontsize=15, fontweight="bold")
-    _picture(areas["image"], small, textwrap.shorten(Path(name).name, 60, placeholder="...") or "image")
-    _evidence(figure, areas["evidence"], small, evidence)
+    _image(areas["image"], small, textwrap.shorten(Path(name).name, 60, placeholder="...") or "image")
+    _heat(figure, areas["heat_map"], small, heat)
     _scale(areas["score"], verdict.score, colour, detector.uncertain_band[0], detector.fake_threshold(max_fpr))
     areas["text"].axis("off")
     # Names and sentences may hold a $, which is not the beginning of a formula.
-    said = "\n".join([*lines, f"Judged by {detector.name}"])
+    said = "\n".join([*lines, f"Scored by {detector.name}"])
     areas["text"].text(0, 1, said, va="top", fontsize=9, transform=areas["text"].transAxes, parse_math=False)
     return figure
 
@@ -87,20 +87,20 @@ def save_figure(figure: Figure, path: Path) -> None:
         raise UserError(f"{path} could not be written: {error.strerror or error}.") from None
 
 
-def _picture(axes: Axes, image: Image.Image, title: str) -> None:
+def _image(axes: Axes, image: Image.Image, title: str) -> None:
     axes.imshow(image)
     axes.set_title(title, fontsize=9, parse_math=False)
     axes.axis("off")
 
 
-def _evidence(figure: Figure, axes: Axes, small: Image.Image, evidence: np.ndarray | None) -> None:
-    """Draw the evidence over the picture, with the scale of its colours."""
-    if evidence is None:
+def _heat(figure: Figure, axes: Axes, small: Image.Image, heat: np.ndarray | None) -> None:
+    """Draw the evidence over the image, with the scale of its colours."""
+    if heat is None:
         axes.axis("off")
         axes.text(0.5, 0.5, "No heat map: the network\nis in ONNX, without gradients.", ha="center", va="center")
         return
-    shrunk = np.asarray(Image.fromarray(evidence).resize(small.size, Image.Resampling.BILINEAR))
-    _picture(axes, overlay(small, shrunk), "Evidence, on an absolute scale")
+    shrunk = np.asarray(Image.fromarray(heat).resize(small.size, Image.Resampling.BILINEAR))
+    _image(axes, overlay(small, shrunk), "Heat map, on an absolute scale")
     bar = figure.colorbar(ScalarMappable(Normalize(0, 1), COLOURS), ax=axes, ticks=[0, 0.5, 1], shrink=0.8)
     bar.ax.set_yticklabels(["real", "none", "fake"], fontsize=8)
 
@@ -114,5 +114,5 @@ def _scale(axes: Axes, score: float, colour: str, low: float, high: float) -> No
     axes.axvline(high, color="black", linewidth=1.5)
     axes.plot([score], [1], marker="v", markersize=9, color=colour, clip_on=False)
     band = f"; hatched: uncertain, from {low:.2f} on" if high > low else ""
-    axes.set_xlabel(f"P(fake). The line at {high:.2f}: from here on called fake{band}", fontsize=8)
+    axes.set_xlabel(f"P(fake). The line at {high:.2f}: from here on predicted fake{band}", fontsize=8)
     axes.tick_params(labelsize=8)

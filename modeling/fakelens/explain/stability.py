@@ -1,4 +1,4 @@
-"""How stable a verdict is: the same picture as it is, saved as JPEG, shrunk, in a screenshot, posted."""
+"""How stable a verdict is: the same image as it is, saved as JPEG, shrunk, in a screenshot, posted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,55 +12,55 @@ from fakelens.errors import UserError
 from fakelens.inference.detector import Detector
 
 AS_IT_IS = "as it is"
-# Unlike the steps of an evaluation, a shrunk picture stays small: so it is when it has been sent around.
+# Unlike the steps of an evaluation, a shrunk image stays small: so it is when it has been sent around.
 CHANGES: dict[str, Sequence[Mapping[str, Any]]] = {
     **{f"JPEG {quality}": PROTOCOLS[f"jpeg_{quality}"] for quality in (90, 70, 50, 30)},
     **{f"resize {scale:g}": [{"name": "resize", "scale": scale, "back": False}] for scale in (0.75, 0.5, 0.25)},
     "screenshot": PROTOCOLS["screenshot"],
     "social media": PROTOCOLS["social_media"],
 }
-SEED = 0  # of the screenshot's and the site's own choices, so that the same picture always meets the same ones
+SEED = 0  # of the screenshot's and the site's own choices, so that the same image always meets the same ones
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a detector says of a picture after one change.
+    """What a detector says of an image after one change.
 
     Attributes:
         name: The change; "as it is" for none.
-        picture_size: Width and height, in pixels, of what was judged.
+        image_size: Width and height, in pixels, of what was scored.
         verdict: "real", "fake" or "uncertain".
         score: P(fake) in [0, 1].
     """
 
     name: str
-    picture_size: tuple[int, int]
+    image_size: tuple[int, int]
     verdict: str
     score: float
 
 
 def stability(detector: Detector, image: Image.Image, max_fpr: float | None = None) -> list[Step]:
-    """Judge a picture as it is and after each of nine everyday changes, in one batch.
+    """Score an image as it is and after each of nine everyday changes, in one batch.
 
     Args:
         detector: Any detector.
-        image: A decoded RGB picture of any size.
+        image: A decoded RGB image of any size.
         max_fpr: As a detector takes it.
 
     Returns:
-        "As it is" first, then the changes in the order of `CHANGES`; always the same for the same picture.
+        "As it is" first, then the changes in the order of `CHANGES`; always the same for the same image.
 
     Raises:
         UserError: If `max_fpr` is asked of a model that was not calibrated for it, or a score is not a number.
     """
     fake_above = detector.fake_threshold(max_fpr)
-    pictures = {AS_IT_IS: image} | {name: degrade(image, change, SEED) for name, change in CHANGES.items()}
-    scores = detector.scores(list(pictures.values()))
+    images = {AS_IT_IS: image} | {name: degrade(image, change, SEED) for name, change in CHANGES.items()}
+    scores = detector.scores(list(images.values()))
     if not np.isfinite(scores).all():
         raise UserError(f"{detector.name}: the model's score is not a number. Its weights are damaged; train it anew.")
     return [
-        Step(name, picture.size, detector.word(float(score), fake_above), float(score))
-        for (name, picture), score in zip(pictures.items(), scores, strict=True)
+        Step(name, changed.size, detector.word(float(score), fake_above), float(score))
+        for (name, changed), score in zip(images.items(), scores, strict=True)
     ]
 
 
@@ -68,7 +68,7 @@ def stability_sentence(steps: Sequence[Step]) -> str:
     """Say in plain words how many changes alter the verdict, and how far the score moves.
 
     Args:
-        steps: What `stability` returned; at least one change after the picture as it is.
+        steps: What `stability` returned; at least one change after the image as it is.
     """
     first, *changed = steps
     other = [step for step in changed if step.verdict != first.verdict]

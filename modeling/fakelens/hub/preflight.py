@@ -80,8 +80,8 @@ def check_files(files: Mapping[str, bytes | Path], limits: Mapping[str, int] = L
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
         if size > limit:
             raise UserError(f"{name} has {size:,} bytes; at most {limit:,} are published. Make it smaller.")
-        for place, line in _lines(name, content):
-            _check_line(place, line)
+        for location, line in _lines(name, content):
+            _check_line(location, line)
 
 
 def _lines(name: str, content: bytes | Path) -> Iterator[tuple[str, str]]:
@@ -99,15 +99,15 @@ def _lines(name: str, content: bytes | Path) -> Iterator[tuple[str, str]]:
             yield f"{name}, line {number}", line
 
 
-def _check_line(place: str, line: str) -> None:
+def _check_line(location: str, line: str) -> None:
     for kind, pattern in SECRETS.items():
         if re.search(pattern, line):
             raise UserError(
-                f"{place} holds {kind}. Take it out of where it comes from (the model's folder, its recipe or the "
+                f"{location} holds {kind}. Take it out of where it comes from (the model's folder, its recipe or the "
                 "report), and revoke it if anybody else has seen it; nothing was published."
             )
     if match := PATHS.search(line):
         raise UserError(
-            f"{place} holds a path of this machine, {match[0]!r}. Take it out of where it comes from (the model's "
+            f"{location} holds a path of this machine, {match[0]!r}. Take it out of where it comes from (the model's "
             "folder, its recipe or the report); nothing was published."
         )

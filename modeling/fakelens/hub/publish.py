@@ -34,7 +34,7 @@ def collect_files(
     Args:
         model_dir: A folder that training wrote.
         repo_id: `USER/NAME` that it is published as; the card says how to load it from there.
-        report_dir: A folder that `scripts/evaluate.py` wrote about this model; None if it was not evaluated.
+        report_dir: A folder that `fakelens evaluate` wrote about this model; None if it was not evaluated.
         template: The card's template.
         examples: Where the example images come from, see `fakelens.hub.card.examples`.
         version: What the card calls this version, `1.2.0`; None for no name.
@@ -51,9 +51,9 @@ def collect_files(
         plots = (name for kinds in report.plots.values() for shown in kinds.values() for name in shown.values())
         files |= {name: report.folder / name for name in plots}
         files |= eval_result_files(report)
-    pictures = example_files(examples)
-    files |= pictures
-    files[CARD] = render_card(checkpoint, repo_id, report, template, pictures, version).encode()
+    images = example_files(examples)
+    files |= images
+    files[CARD] = render_card(checkpoint, repo_id, report, template, images, version).encode()
     check_files(files)
     return dict(sorted(files.items()))
 

@@ -107,8 +107,8 @@ def _commit(api: HfApi, repo_id: str, files: Files, create_pr: bool = False) -> 
     present = {sibling.rfilename for sibling in before.siblings or []}
     replaced = set(filter(REPLACED.fullmatch, present))
     if CARD in present:
-        card, keeps_pictures = carry_over(_text(files[CARD]), _download(api, repo_id, CARD, before.sha), repo_id)
-        if keeps_pictures:
+        card, keeps_images = carry_over(_text(files[CARD]), _download(api, repo_id, CARD, before.sha), repo_id)
+        if keeps_images:
             files = {name: content for name, content in files.items() if not re.fullmatch(EXAMPLES, name)}
         elif any(re.fullmatch(EXAMPLES, name) for name in files):
             replaced |= {name for name in present if re.fullmatch(EXAMPLES, name)}

@@ -28,5 +28,5 @@ def with_code(work: Path) -> Path:
     network.save_pretrained(folder)
     processor.save_pretrained(folder)
     if (SHIPPED_FOLDER / RUN).is_file():
-        shutil.copy2(SHIPPED_FOLDER / RUN, folder / RUN)
+        shutil.copyfile(SHIPPED_FOLDER / RUN, folder / RUN)
     return folder

@@ -67,7 +67,11 @@ def collect_space(folder: Path, models: list[str]) -> Files:
         if not (folder / name).is_file():
             raise UserError(f"{folder} holds no {name}, so it is no Space. Name the folder of the app.")
     package = Path(fakelens.__file__).parent
-    sources = {f"fakelens/{path.relative_to(package).as_posix()}": path for path in package.rglob("*.py")}
+    sources = {
+        f"fakelens/{path.relative_to(package).as_posix()}": path
+        for path in package.rglob("*.py")
+        if folder not in path.parents  # in a wheel, the app itself lies in the package
+    }
     inside = (path for path in (package.parent / SHIPPED).rglob("*") if path.is_file())
     shipped: Files = {path.relative_to(package.parent).as_posix(): path for path in inside}
     if not models and not shipped:

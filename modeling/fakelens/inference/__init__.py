@@ -1,6 +1,6 @@
 """Image -> verdict.
 
 Read `detector` first, then `verdict`, what it answers. `loading` gets network and processor (`onnx_model` where it is
-ONNX), `folding` and `threads` make them fast, `input_warnings` knows unusual images, `batches` decodes whole splits,
-`identity` names what scores depend on. `onnx` exports a detector.
+ONNX), `reading` opens images, `folding` and `threads` make both fast, `input_warnings` knows unusual images, `batches`
+decodes whole splits, `identity` names what scores depend on. `onnx` exports a detector.
 """

@@ -23,15 +23,15 @@ THREADS = min(8, os.cpu_count() or 1)
 
 @dataclass(frozen=True)
 class Decoded:
-    """A row with its picture.
+    """A row with its image.
 
     Attributes:
         row: As the source has it.
-        picture: As its file holds it (raw view).
+        image: As its file holds it (raw view).
     """
 
     row: dict[str, Any]
-    picture: Image.Image
+    image: Image.Image
 
 
 def decoded_batches(
@@ -42,7 +42,7 @@ def decoded_batches(
     images: int | None = None,
     name: str = "",
 ) -> Iterator[list[Decoded]]:
-    """Yield the pictures of a split as they are (raw view), none of the batches empty, under a progress bar.
+    """Yield the images of a split as they are (raw view), none of the batches empty, under a progress bar.
 
     Args:
         source: The split, streamed once.
@@ -62,7 +62,7 @@ def decoded_batches(
         ThreadPoolExecutor(THREADS) as pool,
         tqdm(total=total, desc=f"{name} on {source.split}", unit="image", disable=None) as progress,
     ):
-        # One batch ahead: pictures of photographs fill a memory quickly.
+        # One batch ahead: images of photographs fill a memory quickly.
         decoded = in_order(pool, _decode, rows, ahead=batch_size + THREADS)
         while batch := list(islice(decoded, batch_size)):
             skipped.update(item.reason for item in batch if isinstance(item, ImageError))
@@ -72,7 +72,7 @@ def decoded_batches(
             progress.update(len(batch))
     if empty:
         reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.items()) or "it is empty"
-        raise UserError(f"No image of {source.spec}, split {source.split!r}, could be judged: {reasons}.")
+        raise UserError(f"No image of {source.spec}, split {source.split!r}, could be scored: {reasons}.")
 
 
 def _decode(row: dict[str, Any]) -> Decoded | ImageError:
@@ -87,7 +87,7 @@ def first_of_each_class(rows: Iterable[dict[str, Any]], count: int | None) -> It
 
     Args:
         rows: A source's.
-        count: How many, one more of the reals if it is odd; all rows if None.
+        count: How many, one more of the real images if it is odd; all rows if None.
     """
     if count is None:
         yield from rows

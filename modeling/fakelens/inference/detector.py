@@ -3,10 +3,10 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -14,38 +14,22 @@ from PIL import Image
 from transformers import PreTrainedModel
 from transformers.image_processing_utils import BaseImageProcessor
 
-from fakelens.data.decode import DecodedImage, ImageError, decode_image, read_file
 from fakelens.data.sources.label_rules import LabelRules
 from fakelens.errors import UserError
 from fakelens.inference.folding import FoldedNetwork
-from fakelens.inference.input_warnings import warnings_for
 from fakelens.inference.loading import load_network
 from fakelens.inference.onnx_model import OnnxModel
+from fakelens.inference.reading import ImageSource, ReadImage, read_image
 from fakelens.inference.readout import read_classes
 from fakelens.inference.threads import worker_count, workers
 from fakelens.inference.verdict import Verdict, verdict_sentence
-from fakelens.provenance.read import Provenance, disagreement, read_provenance
+from fakelens.provenance.read import disagreement
 from fakelens.zoo.shipped import DEFAULT_MODEL, model_name
 
 BATCH_SIZE = 16
-# Pictures that a CPU takes through a network at a time. With more, activations outgrow its caches and what the C
-# library keeps for reuse, and every picture takes longer.
+# Images that a CPU takes through a network at a time. With more, activations outgrow its caches and what the C
+# library keeps for reuse, and every image takes longer.
 CPU_BATCH = 4
-
-
-@dataclass(frozen=True)
-class Seen:
-    """An image as it is judged, and what stands beside its score.
-
-    Attributes:
-        picture: What goes to the network.
-        warnings: What `warnings_for` says of it.
-        stated: What its file states of its origin.
-    """
-
-    picture: DecodedImage
-    warnings: tuple[str, ...]
-    stated: Provenance
 
 
 class Detector:
@@ -67,7 +51,15 @@ class Detector:
             apart.
 
     Raises:
-        UserError: If it cannot run on the device, or its classes are not understood.
+        UserError: If the device cannot be used, or its classes are not understood.
+
+    Examples:
+        >>> from fakelens import Detector, build_detector, build_processor
+        >>> detector = Detector(build_detector("custom_cnn"), build_processor("custom_cnn"), "new", device="cpu")
+        >>> detector("photo.jpg").error is None
+        True
+        >>> [verdict.error is None for verdict in detector(["photo.jpg", "other.png"])]
+        [True, True]
     """
 
     def __init__(
@@ -88,7 +80,7 @@ class Detector:
                 f"Device {device!r} cannot be used here: {first}. Leave --device out or say cpu."
             ) from None
         self.processor = processor
-        # What judges; gradients, maps and what is saved are the model's own.
+        # What scores; gradients, maps and what is saved are the model's own.
         folds = self.device.type == "cpu" and not isinstance(model, OnnxModel)
         self._network = FoldedNetwork(self.model) if folds else self.model
         # On an accelerator one batch after the other; on a CPU each thread takes its own through the network.
@@ -101,7 +93,7 @@ class Detector:
         """Take up what calibration wrote into the model's config; a model that was never calibrated has none of it."""
         settings = self.model.config.to_dict()
         self.threshold = float(settings.get("decision_threshold", 0.5))
-        # The share of real images that may be called fake -> the score that keeps to it.
+        # The fraction of real images that may be predicted fake -> the score that keeps to it.
         self.fpr_thresholds = {float(p): float(t) for p, t in settings.get("fpr_thresholds", {}).items()}
         # Real below the first, fake from the second on, uncertain between them; empty where there is no band.
         low, high = settings.get("uncertain_band") or (self.threshold, self.threshold)
@@ -119,29 +111,29 @@ class Detector:
             raise self.model.refusal()
 
     def scores(self, images: list[Image.Image]) -> np.ndarray:
-        """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB pictures of any size."""
+        """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB images of any size."""
         return p_fake(self.probabilities(images))
 
     def probabilities(self, images: list[Image.Image]) -> np.ndarray:
-        """Return the probability of each of `classes`, of shape `(len(images), classes)`, for pictures of any size."""
-        return self.judge(self.process(images))
+        """Return the probability of each of `classes`, of shape `(len(images), classes)`, for images of any size."""
+        return self.predict(self.process(images))
 
     def process(self, images: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
-        """Return what the network takes for RGB pictures of any size, with a first dimension of `len(images)`.
+        """Return what the network takes for RGB images of any size, with a first dimension of `len(images)`.
 
         Most processors make `pixel_values`; an ensemble's makes one such tensor for each member.
         """
-        # One call a picture: processors stack only pictures of equal size.
+        # One call an image: processors stack only images of equal size.
         return _stack([self.processor(images=image, return_tensors="pt") for image in images])
 
-    def judge(self, inputs: dict[str, torch.Tensor], step: int | None = None) -> np.ndarray:
+    def predict(self, inputs: dict[str, torch.Tensor], step: int | None = None) -> np.ndarray:
         """Return the probability of each of `classes`, of shape `(batch_size, classes)`, for what `process` made.
 
         May be called from several threads.
 
         Args:
             inputs: What `process` made.
-            step: How many pictures go through the network at a time, at least 1; what is best here if None.
+            step: How many images go through the network at a time, at least 1; what is best here if None.
         """
         count = len(next(iter(inputs.values())))
         step = step or self.at_once(count)
@@ -153,12 +145,12 @@ class Detector:
         # In float32 a sure network's scores would round to 0 and 1, and the order among them would be lost.
         return self.readout(torch.cat(parts).double()).softmax(dim=-1).numpy()
 
-    def judge_pixels(self, pixel_values: torch.Tensor) -> np.ndarray:
-        """Return P(fake) in [0, 1] for processed pictures of shape `(batch_size, 3, height, width)`."""
-        return p_fake(self.judge({"pixel_values": pixel_values}))
+    def score_pixels(self, pixel_values: torch.Tensor) -> np.ndarray:
+        """Return P(fake) in [0, 1] for processed images of shape `(batch_size, 3, height, width)`."""
+        return p_fake(self.predict({"pixel_values": pixel_values}))
 
     def at_once(self, batch_size: int) -> int:
-        """Return how many of `batch_size` pictures best go through the network at a time."""
+        """Return how many of `batch_size` images best go through the network at a time."""
         return min(batch_size, CPU_BATCH) if self.device.type == "cpu" else batch_size
 
     @property
@@ -182,23 +174,40 @@ class Detector:
                 batch = {name: _channels_last(tensor) for name, tensor in batch.items()}
             return self._network(**batch).logits.cpu()
 
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # a str is an iterable of str, too; it is one path
+        self, images: ImageSource, max_fpr: float | None = None, batch_size: int = BATCH_SIZE
+    ) -> Verdict: ...
+
+    @overload
+    def __call__(
+        self, images: Iterable[ImageSource], max_fpr: float | None = None, batch_size: int = BATCH_SIZE
+    ) -> list[Verdict]: ...
+
     def __call__(
         self,
-        images: Iterable[bytes | str | Path | Image.Image],
+        images: ImageSource | Iterable[ImageSource],
         max_fpr: float | None = None,
         batch_size: int = BATCH_SIZE,
-    ) -> list[Verdict]:
-        """Judge images; one that cannot be read gets a verdict with its error, and the others are still judged.
+    ) -> Verdict | list[Verdict]:
+        """Predict a verdict for one image or for many.
+
+        An image that cannot be read gets a verdict with its error, and the others are still scored.
 
         Args:
-            images: Paths, bytes of files, or opened pictures.
-            max_fpr: Call at most this share of real images fake, in (0, 1), instead of the share that the model's
+            images: One image (a path, the bytes of a file, or an opened PIL image), or an iterable of images.
+            max_fpr: The highest false-positive rate on real images, in (0, 1), instead of the one that the model's
                 own uncertain band keeps to; the band then ends at the threshold for it. Needs a calibrated model.
-            batch_size: Pictures per forward pass.
+            batch_size: Images per forward pass.
+
+        Returns:
+            One verdict for one image; a list of verdicts, in order, for an iterable.
 
         Raises:
             UserError: If `max_fpr` is asked of a model that was not calibrated for it.
         """
+        if isinstance(images, str | bytes | os.PathLike | Image.Image):
+            return self([images], max_fpr, batch_size)[0]
         fake_above = self.fake_threshold(max_fpr)
         rate = self.own_rate if max_fpr is None else max_fpr
         items = list(images)
@@ -206,14 +215,14 @@ class Detector:
         step = self.at_once(batch_size)
         with workers(max(1, min(self.workers, len(items)))) as pool:
             for start in range(0, len(items), batch_size):
-                decoded = list(pool.map(_see, items[start : start + batch_size]))
-                pictures = [d.picture.image for d in decoded if isinstance(d, Seen)]
-                inputs = list(pool.map(self.process, ([picture] for picture in pictures)))
+                decoded = list(pool.map(read_image, items[start : start + batch_size]))
+                opened = [d.decoded.image for d in decoded if isinstance(d, ReadImage)]
+                inputs = list(pool.map(self.process, ([image] for image in opened)))
                 parts = (_stack(inputs[at : at + step]) for at in range(0, len(inputs), step))
-                scores = (score for part in pool.map(self.judge, parts) for score in p_fake(part))
+                scores = (score for part in pool.map(self.predict, parts) for score in p_fake(part))
                 verdicts += [
                     self._verdict(d, float(next(scores)), fake_above, rate)
-                    if isinstance(d, Seen)
+                    if isinstance(d, ReadImage)
                     else Verdict(None, None, error=str(d))
                     for d in decoded
                 ]
@@ -221,12 +230,12 @@ class Detector:
 
     @property
     def own_rate(self) -> float | None:
-        """The share of photographs that the model's own threshold for "fake" keeps to; None if it carries none."""
+        """The fraction of photographs that the model's own threshold for "fake" keeps to; None if it carries none."""
         upper = self.uncertain_band[1]
         return next((p for p in sorted(self.fpr_thresholds) if self.fake_threshold(p) == upper), None)
 
     def fake_threshold(self, max_fpr: float | None) -> float:
-        """Return the score from which an image is called fake, so that at most `max_fpr` of real images are.
+        """Return the score from which an image is predicted fake, so that at most `max_fpr` of real images are.
 
         Args:
             max_fpr: In (0, 1); None for the upper end of the model's own band.
@@ -243,21 +252,21 @@ class Detector:
             has = ", ".join(f"{p:g}" for p in sorted(self.fpr_thresholds)) or "none"
             raise UserError(
                 f"{self.name} was not calibrated for a false-positive rate of {max_fpr:g} (it carries: {has}). "
-                "Ask for one of these, or calibrate it on more real images (scripts/calibrate.py)."
+                "Ask for one of these, or calibrate it on more real images (fakelens calibrate)."
             )
         return max(self.threshold, self.fpr_thresholds[max(kept)])
 
-    def _verdict(self, seen: Seen, score: float, fake_above: float, max_fpr: float | None) -> Verdict:
-        image = seen.picture
+    def _verdict(self, read: ReadImage, score: float, fake_above: float, max_fpr: float | None) -> Verdict:
+        image = read.decoded
         facts = {"format": image.format, "width": image.width, "height": image.height}
         named = {"camera": image.camera, "software": image.software}
-        provenance = facts | {key: value for key, value in named.items() if value} | asdict(seen.stated)
+        provenance = facts | {key: value for key, value in named.items() if value} | asdict(read.stated)
         if not np.isfinite(score):
             error = "the model's score is not a number"
-            return Verdict(None, None, "", seen.warnings, provenance, None, image.notes, error)
+            return Verdict(None, None, "", read.warnings, provenance, None, image.notes, error)
         word = self.word(score, fake_above)
-        sentence, conflict = verdict_sentence(word, score, max_fpr), disagreement(word, seen.stated)
-        return Verdict(word, score, sentence, seen.warnings, provenance, conflict, image.notes)
+        sentence, conflict = verdict_sentence(word, score, max_fpr), disagreement(word, read.stated)
+        return Verdict(word, score, sentence, read.warnings, provenance, conflict, image.notes)
 
     def word(self, score: float, fake_above: float) -> str:
         """Return "real", "fake" or "uncertain" for a score.
@@ -292,7 +301,7 @@ def load_detector(
     """Load a detector from this package, a folder or a Hub repo.
 
     Models of ours run the code installed here. Weights are read from safetensors alone; a folder that
-    `scripts/export.py` wrote holds ONNX instead, which onnxruntime runs.
+    `fakelens export` wrote holds ONNX instead, which onnxruntime runs.
 
     Args:
         model: `patch_lens`, a folder, an ONNX file in one (`DIR/model_int8.onnx`), or `USER/NAME` on the Hub;
@@ -304,9 +313,19 @@ def load_detector(
         real_label: The class of real images; all others are fake.
         rules: Both, read already; in their place.
 
+    Returns:
+        The detector: called with one image it answers one verdict, called with many a list of them.
+
     Raises:
         UserError: If there is no such model, it has no safetensors or ONNX or no processor, its classes are not
             understood, or it cannot run on the device.
+
+    Examples:
+        >>> from fakelens import load_detector
+        >>> detector = load_detector("patch_lens", device="cpu")
+        >>> verdict = detector("photo.jpg")
+        >>> 0 <= verdict.score <= 1
+        True
     """
     name = model_name(model or os.environ.get("FAKELENS_MODEL") or DEFAULT_MODEL)
     rules = rules or LabelRules.parse(label_map, real_label)
@@ -316,23 +335,11 @@ def load_detector(
     return Detector(network, processor, name, device, rules)
 
 
-def _see(item: bytes | str | Path | Image.Image) -> Seen | ImageError:
-    try:
-        if isinstance(item, Image.Image):
-            picture, data = decode_image(item), None
-        else:
-            data = item if isinstance(item, bytes) else read_file(Path(item))
-            picture = decode_image(data)
-    except ImageError as error:
-        return error
-    return Seen(picture, warnings_for(picture.image, data), read_provenance(data) if data else Provenance())
-
-
 def _channels_last(pixels: torch.Tensor) -> torch.Tensor:
-    """Return pictures, or crops of pictures, with their values in the order in which CPUs convolve faster."""
+    """Return images, or crops of images, with their values in the order in which CPUs convolve faster."""
     if pixels.ndim not in (4, 5):
         return pixels
-    # Crops are judged as one long batch: of that, the channels come last.
+    # Crops are scored as one long batch: of that, the channels come last.
     flat = pixels.flatten(0, -4).contiguous(memory_format=torch.channels_last)
     return flat.unflatten(0, pixels.shape[:-3])
 

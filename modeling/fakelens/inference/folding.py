@@ -1,7 +1,7 @@
-"""A network as a processor judges with it: batch normalisations folded into the convolutions before them.
+"""A network as the CPU runs it: batch normalisations folded into the convolutions before them.
 
 In evaluation a batch normalisation only scales and shifts each channel, which the convolution before it can do by its
-own weights (Jacob et al. 2018, https://arxiv.org/abs/1712.05877, section 3.2). A processor then passes over each
+own weights (Jacob et al. 2018, https://arxiv.org/abs/1712.05877, section 3.2). A CPU then passes over each
 feature map once instead of twice. Knows PyTorch's modules, not fakelens'.
 """
 

@@ -1,4 +1,4 @@
-"""Where a detector is out of its depth: pictures unlike the photographs that it was trained and measured on.
+"""Where a detector is out of its depth: images unlike the photographs that it was trained and measured on.
 
 A warning changes no score. The thresholds were set on photographs of ImageNet and BSDS500, so that each warning comes
 up for one in fifty of them or fewer. Faces collected from the web, many of them enlarged to a common size, get the one
@@ -18,21 +18,21 @@ from fakelens.data.frequency import axis_profiles
 TINY = 128  # pixels of the shorter side
 LONGEST = 3.0  # longer side over shorter
 COARSE_TABLE = 57.0  # mean entry of a JPEG's luminance table; 57.6 at quality 50
-FLAT, COMMON = 0.4, 0.5  # shares of a picture's pixels, see `Measures` and `common_share`
+FLAT, COMMON = 0.4, 0.5  # fractions of an image's pixels, see `Measures` and `common_fraction`
 SUDDEN, FAINT = 1.05, -2.2  # powers of ten, see `Measures`
 SOFT = -2.6  # likewise
 BAR, DEEPEST = 0.03, 0.45  # of a side's length: what counts as a bar along an edge
-SOLID, BROKEN = 0.6, 0.25  # shares of a row that have the bar's colour: within it, and behind its end
-NEAR = 6  # grey levels that compression may shift a colour by
+SOLID, BROKEN = 0.6, 0.25  # fractions of a row that have the bar's colour: within it, and behind its end
+NEAR = 6  # intensity levels that compression may shift a colour by
 WINDOW = 1024  # pixels a side, from the centre, that are looked at for flat areas
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What the warnings about a picture's pixels go by.
+    """What the warnings about an image's pixels go by.
 
     Attributes:
-        flat: The share of pixels that equal both their right and their lower neighbour exactly, in [0, 1].
+        flat: The fraction of pixels that equal both their right and their lower neighbour exactly, in [0, 1].
         drop: How much the power falls, in powers of ten, at its steepest within a fifth of the frequencies; of both
             axes the smaller.
         fine: The power at 65 to 95 % of the highest frequency over that at 13 to 25 %, in powers of ten; of both axes
@@ -47,10 +47,10 @@ class Measures:
 
 
 def warnings_for(image: Image.Image, data: bytes | None = None) -> tuple[str, ...]:
-    """Say in what a picture differs from ordinary photographs, and what that means for its verdict.
+    """Say in what an image differs from ordinary photographs, and what that means for its verdict.
 
     Args:
-        image: The decoded RGB picture.
+        image: The decoded RGB image.
         data: Its file's bytes; without them, compression is not looked at.
 
     Returns:
@@ -60,48 +60,48 @@ def warnings_for(image: Image.Image, data: bytes | None = None) -> tuple[str, ..
     if min(image.size) < TINY:
         found.append(
             f"Tiny: {image.width} x {image.height} pixels. There is little for a detector to go by, "
-            "and its error rates were measured on larger pictures."
+            "and its error rates were measured on larger images."
         )
     if max(image.size) > LONGEST * min(image.size):
         found.append(
-            "Very long or tall. It is cropped or squeezed to be judged, so parts of it may not have been seen."
+            "Very long or tall. It is cropped or squeezed to be scored, so parts of it may not have been seen."
         )
     if data is not None and jpeg_table(data) > COARSE_TABLE:
         found.append(
             "Heavily compressed. Such compression removes the fine traces that a detector looks for: "
-            "a generated picture may pass for a photograph, and the other way round."
+            "a generated image may pass for a photograph, and the other way round."
         )
     measures = measure(image)
-    if measures.flat > FLAT and common_share(image) > COMMON:
+    if measures.flat > FLAT and common_fraction(image) > COMMON:
         found.append(
             "Large areas of exactly one colour: a document, a drawing, a screenshot or something cut out. "
             "The detector tells photographs from generated ones; of anything else its verdict means nothing."
         )
     elif has_bar(image):
         found.append(
-            "A bar of one colour along an edge: a screenshot, a frame of a film or a picture with a border. The bar "
-            "is judged along with the rest; cut out the picture itself or, better, judge the file that was shown."
+            "A bar of one colour along an edge: a screenshot, a frame of a film or an image with a border. The bar "
+            "is scored along with the rest; cut out the image itself or, better, score the file that was shown."
         )
     elif measures.middle < SOFT:
         found.append("Heavily blurred. Without fine detail, the verdict rests on little.")
     elif measures.drop > SUDDEN and measures.fine < FAINT:
         found.append(
             "Without fine detail for its size: it was enlarged, blurred or smoothed. Enlarging leaves traces like a "
-            "generator's and hides others; judge the original, smaller file if there is one."
+            "generator's and hides others; score the original, smaller file if there is one."
         )
     return tuple(found)
 
 
 def measure(image: Image.Image) -> Measures:
-    """Measure a picture's flat areas and its fine detail, in its central 1024 x 1024 pixels.
+    """Measure an image's flat areas and its fine detail, in its central 1024 x 1024 pixels.
 
     Args:
-        image: An RGB picture of any size from 8 x 8 pixels.
+        image: An RGB image of any size from 8 x 8 pixels.
     """
     colours = _colours(image)
     here = colours[:-1, :-1]
     profiles = axis_profiles(image)  # (2, 40)
-    # Means over a tenth of the frequencies, and those a fifth further on; below 0.2, every picture falls steeply.
+    # Means over a tenth of the frequencies, and those a fifth further on; below 0.2, every image falls steeply.
     tenths = np.stack([profiles[:, start : start + 4].mean(axis=1) for start in range(8, 37)])  # (29, 2)
     middle = profiles[:, 5:10].mean(axis=1)
     return Measures(
@@ -112,11 +112,11 @@ def measure(image: Image.Image) -> Measures:
     )
 
 
-def common_share(image: Image.Image) -> float:
-    """Return the share, in [0, 1], of the central 1024 x 1024 pixels that have one of the 16 commonest colours.
+def common_fraction(image: Image.Image) -> float:
+    """Return the fraction, in [0, 1], of the central 1024 x 1024 pixels that have one of the 16 commonest colours.
 
     Args:
-        image: An RGB picture.
+        image: An RGB image.
     """
     colours = np.sort(_colours(image), axis=None)
     counts = np.diff(np.flatnonzero(np.diff(colours)), prepend=-1, append=colours.size - 1)
@@ -124,12 +124,12 @@ def common_share(image: Image.Image) -> float:
 
 
 def has_bar(image: Image.Image) -> bool:
-    """Tell whether a bar of one colour, as around a screenshot's content, runs along one of a picture's edges.
+    """Tell whether a bar of one colour, as around a screenshot's content, runs along one of an image's edges.
 
     A bar may have marks in it, such as a clock or buttons, and ends in a straight line, as a bright sky does not.
 
     Args:
-        image: An RGB picture.
+        image: An RGB image.
     """
     pixels = np.asarray(image)
     turned = pixels.transpose(1, 0, 2)
@@ -158,7 +158,7 @@ def jpeg_table(data: bytes) -> float:
 
 
 def _same(rows: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """Return the share, in [0, 1], of each row's pixels that are near a colour."""
+    """Return the fraction, in [0, 1], of each row's pixels that are near a colour."""
     # A colour's channels one by one: over an axis of three, NumPy is slow.
     red, green, blue = (np.abs(rows[..., at].astype(np.float32) - np.float32(colour[at])) <= NEAR for at in range(3))
     return (red & green & blue).mean(axis=1)

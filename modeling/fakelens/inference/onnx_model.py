@@ -96,7 +96,7 @@ class OnnxModel(nn.Module):
                 f"onnxruntime could not start on {self.device}. Say --device cpu, or mend its CUDA libraries."
             )
         if [output.name for output in self.session.get_outputs()] != ["logits"]:
-            raise UserError(f"{path} has no single output `logits`. Export the model with scripts/export.py.")
+            raise UserError(f"{path} has no single output `logits`. Export the model with fakelens export.")
         self.path = path
         self.config = config
         self.main_input_name = self.session.get_inputs()[0].name

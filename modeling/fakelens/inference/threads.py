@@ -1,7 +1,7 @@
-"""Threads that decode, process and judge at the same time, sharing the processor's cores between them.
+"""Threads that decode, process and score at the same time, sharing the CPU's cores between them.
 
 Pillow, NumPy and torch let go of Python's lock while they work. A network that runs on as many threads as there are
-cores, each on pictures of its own, waits less than one network spread over all cores.
+cores, each on images of its own, waits less than one network spread over all cores.
 """
 
 import os

@@ -8,13 +8,13 @@ from typing import Any
 
 Row = dict[str, Any]
 
-# Beside them stand the paths of the pictures that were asked for: PICTURES.
+# Beside them stand the paths of the drawings that were asked for: DRAWINGS.
 FIELDS = (
     *("path", "verdict", "score", "model"),
     *("sentence", "warnings", "provenance", "disagreement", "notes", "error"),
 )
-PICTURES = ("heatmap", "figure")
-SHARES = (100, 1000, 10_000, 100_000)
+DRAWINGS = ("heatmap", "figure")
+ROUND_COUNTS = (100, 1000, 10_000, 100_000)
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,20 @@ class Verdict:
 
     Attributes:
         verdict: "real", "fake", or "uncertain" where the score lies in the detector's uncertain band; None if the
-            image could not be judged.
+            image could not be scored.
         score: P(fake) in [0, 1]; None likewise.
         sentence: The verdict in plain words, with what it is worth.
         warnings: In what the image differs from the photographs that a detector knows.
         provenance: What the file states of itself (format, size, claims of origin); never part of the score.
         disagreement: Where the file states one thing and the detector another; None if they agree.
-        notes: What was done to the image before it was judged.
-        error: Why it could not be judged; None if it was.
+        notes: What was done to the image before it was scored.
+        error: Why it could not be scored; None if it was.
+
+    Examples:
+        >>> from fakelens import Verdict
+        >>> verdict = Verdict("fake", 0.93, provenance={"format": "JPEG", "width": 640, "height": 480})
+        >>> f"{verdict.verdict}: P(fake) = {verdict.score:.2f}"
+        'fake: P(fake) = 0.93'
     """
 
     verdict: str | None
@@ -47,12 +53,13 @@ def verdict_sentence(verdict: str | None, score: float | None = None, max_fpr: f
     """Say a verdict in words.
 
     Args:
-        verdict: "real", "fake", "uncertain", or None for an image that could not be judged.
+        verdict: "real", "fake", "uncertain", or None for an image that could not be scored.
         score: P(fake) in [0, 1]; None likewise.
-        max_fpr: The share of photographs, in (0, 1), that the threshold for "fake" keeps to; None if it is not known.
+        max_fpr: The fraction of photographs, in (0, 1), that the threshold for "fake" keeps to; None if it is not
+            known.
     """
     if verdict is None or score is None:
-        return "Not judged."
+        return "Not scored."
     if verdict == "real":
         return (
             f"Probably a photograph: the detector's score for AI-generated is {_rounded(score)}. "
@@ -61,12 +68,12 @@ def verdict_sentence(verdict: str | None, score: float | None = None, max_fpr: f
     if verdict == "uncertain":
         return (
             f"The detector cannot tell: its score of {_rounded(score)} lies between those of photographs and those of "
-            "AI-generated pictures. Rely on other evidence."
+            "AI-generated images. Rely on other evidence."
         )
     if max_fpr is None:
         kept = "How many photographs get this verdict by mistake, the model's card says."
     else:
-        among = next((n for n in SHARES if max_fpr * n >= 1), SHARES[-1])
+        among = next((n for n in ROUND_COUNTS if max_fpr * n >= 1), ROUND_COUNTS[-1])
         kept = (
             f"Of {among:,} photographs like those it was calibrated on, at most {max_fpr * among:g} get this verdict "
             "by mistake; of others it may be more."

@@ -1,13 +1,13 @@
 """Bootstrap intervals of a detector's metrics.
 
-Reals and fakes are resampled separately (stratified), so that every resample has the sample's own class counts: how
-many of each a test set has was chosen, not drawn, and accuracy, precision and calibration hang on that ratio. The
+Real images and fakes are resampled separately (stratified), so that every resample has the sample's own class counts:
+how many of each a test set has was chosen, not drawn, and accuracy, precision and calibration hang on that ratio. The
 intervals are percentile intervals (Efron & Tibshirani, 1993, chapter 13), but for ECE, see `interval`.
 
 `scipy.stats.bootstrap` draws the same ones, but calls a Python function for each metric, group and resample, which
 takes hundreds of times as long. Here a resample is how often each image was drawn; scores are sorted once, after which
 every metric is made of running sums of these counts, with ties as scikit-learn has them, for many resamples at a time.
-What generators share, the reals, is resampled once for all.
+What generators share, the real images, is resampled once for all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from fakelens.data.sources.labels import FAKE, REAL
 ECE_BINS = 15  # of equal width on P(fake), as in Guo et al. (2017), who bin the confidence
 FPR_CAPS = {"tpr_at_5_fpr": 0.05, "tpr_at_1_fpr": 0.01}
 
-OF_REALS = frozenset({"specificity", "true_negatives", "false_positives"})
+OF_REAL = frozenset({"specificity", "true_negatives", "false_positives"})
 OF_FAKES = frozenset({"recall", "true_positives", "false_negatives"})
 RANKING = ("auroc", "average_precision", *FPR_CAPS)
 
@@ -30,7 +30,7 @@ REPLICATES = 1000
 FEWEST = 200  # of a large sample; they place an end to about a tenth of the interval's half-width
 DRAWS = 20_000_000  # beyond this many, seconds a view, resamples become fewer
 LEVEL = 0.95
-METHOD = "bootstrap of reals and fakes apart; percentiles, for ECE reflected at its value"
+METHOD = "bootstrap of real images and fakes apart; percentiles, for ECE reflected at its value"
 WEIGHTS_AT_ONCE = 2**20  # 8 MB an array; larger ones leave the cache and are slower
 
 Interval = list[float] | None  # low and high end
@@ -42,29 +42,29 @@ class Ranked:
 
     Attributes:
         scores: P(fake), highest first, of shape `(count,)`.
-        called: How many of them are called fake.
+        predicted_fake: How many of them are predicted fake.
         residuals: Of shape `(count, ECE_BINS + 1)`: label minus score, in the column of the score's bin, and its
             square in the last one.
     """
 
     scores: np.ndarray
-    called: int
+    predicted_fake: int
     residuals: np.ndarray
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where the fakes of a group and the reals stand among each other.
+class CrossRanks:
+    """Where the fakes of a group and the real images stand among each other.
 
     Attributes:
-        reals_from: How many reals score as high as each fake or higher, of shape `(fakes,)`.
-        reals_above: How many reals score higher than each fake, of shape `(fakes,)`.
+        real_from: How many real images score as high as each fake or higher, of shape `(fakes,)`.
+        real_above: How many real images score higher than each fake, of shape `(fakes,)`.
         fakes_from: How many fakes score as high as each fake or higher, of shape `(fakes,)`.
-        fakes_above: How many fakes score higher than each real, of shape `(reals,)`.
+        fakes_above: How many fakes score higher than each real, of shape `(real_scores,)`.
     """
 
-    reals_from: np.ndarray
-    reals_above: np.ndarray
+    real_from: np.ndarray
+    real_above: np.ndarray
     fakes_from: np.ndarray
     fakes_above: np.ndarray
 
@@ -85,12 +85,12 @@ class Tally:
 
 
 def bootstrap(
-    reals: np.ndarray, fakes: Sequence[np.ndarray], threshold: float, replicates: int, rng: np.random.Generator
+    real_scores: np.ndarray, fakes: Sequence[np.ndarray], threshold: float, replicates: int, rng: np.random.Generator
 ) -> list[Replicates]:
-    """Compute the metrics of groups of images in resamples; the groups share their reals and the draws of these.
+    """Compute the metrics of groups of images in resamples; the groups share their real images and the draws of these.
 
     Args:
-        reals: P(fake) in [0, 1] of the real images, of shape `(reals,)`.
+        real_scores: P(fake) in [0, 1] of the real images, of shape `(real_scores,)`.
         fakes: P(fake) in [0, 1] of each group's fake images, each of shape `(fakes,)`.
         threshold: P(fake) from which the verdict is "fake", in [0, 1].
         replicates: Number of resamples.
@@ -101,17 +101,17 @@ def bootstrap(
         and `fake`, which no resample changes. None is what is undefined, and what rests on a class of a single image,
         whose resamples are all alike.
     """
-    real, groups = rank(reals, REAL, threshold), [rank(scores, FAKE, threshold) for scores in fakes]
-    places = [place(real, group) for group in groups]
+    real, groups = rank(real_scores, REAL, threshold), [rank(scores, FAKE, threshold) for scores in fakes]
+    cross_ranks = [cross_rank(real, group) for group in groups]
     streams = rng.spawn(1 + len(groups))
-    at_once = max(1, WEIGHTS_AT_ONCE // max(1, len(reals), *(len(scores) for scores in fakes)))
+    at_once = max(1, WEIGHTS_AT_ONCE // max(1, len(real_scores), *(len(scores) for scores in fakes)))
     parts: list[list[Replicates]] = [[] for _ in groups]
     for start in range(0, replicates, at_once):
         size = min(at_once, replicates - start)
-        drawn_reals = tally(real, _draw(streams[0], size, len(reals)))
-        for group, placed, stream, part in zip(groups, places, streams[1:], parts, strict=True):
+        drawn_real = tally(real, _draw(streams[0], size, len(real_scores)))
+        for group, ranks, stream, part in zip(groups, cross_ranks, streams[1:], parts, strict=True):
             drawn = tally(group, _draw(stream, size, len(group.scores)))
-            part.append(weighted_metrics(real, group, placed, drawn_reals, drawn))
+            part.append(weighted_metrics(real, group, ranks, drawn_real, drawn))
     return [{name: _join([one[name] for one in part]) for name in part[0]} for part in parts]
 
 
@@ -194,17 +194,17 @@ def rank(scores: np.ndarray, label: int, threshold: float) -> Ranked:
     return Ranked(scores, int((scores >= threshold).sum()), residuals)
 
 
-def place(real: Ranked, fake: Ranked) -> Places:
-    """Find where fakes and reals stand among each other.
+def cross_rank(real: Ranked, fake: Ranked) -> CrossRanks:
+    """Find where fakes and real images stand among each other.
 
     Args:
         real: The real images.
         fake: A group of fakes.
     """
-    rising_reals, rising_fakes = real.scores[::-1], fake.scores[::-1]
-    return Places(
-        reals_from=len(rising_reals) - np.searchsorted(rising_reals, fake.scores, "left"),
-        reals_above=len(rising_reals) - np.searchsorted(rising_reals, fake.scores, "right"),
+    rising_real, rising_fakes = real.scores[::-1], fake.scores[::-1]
+    return CrossRanks(
+        real_from=len(rising_real) - np.searchsorted(rising_real, fake.scores, "left"),
+        real_above=len(rising_real) - np.searchsorted(rising_real, fake.scores, "right"),
         fakes_from=len(rising_fakes) - np.searchsorted(rising_fakes, fake.scores, "left"),
         fakes_above=len(rising_fakes) - np.searchsorted(rising_fakes, real.scores, "right"),
     )
@@ -222,14 +222,14 @@ def tally(ranked: Ranked, weights: np.ndarray) -> Tally:
     return Tally(weights, running, weights @ ranked.residuals)
 
 
-def weighted_metrics(real: Ranked, fake: Ranked, placed: Places, reals: Tally, fakes: Tally) -> Replicates:
+def weighted_metrics(real: Ranked, fake: Ranked, ranks: CrossRanks, real_scores: Tally, fakes: Tally) -> Replicates:
     """Compute the metrics of resamples.
 
     Args:
         real: The real images.
         fake: A group of fakes.
-        placed: What `place` found of the two.
-        reals: The resamples of the reals, as many drawn in each as there are.
+        ranks: What `cross_rank` found of the two.
+        real_scores: The resamples of the real images, as many drawn in each as there are.
         fakes: The resamples of the fakes, likewise.
 
     Returns:
@@ -237,14 +237,16 @@ def weighted_metrics(real: Ranked, fake: Ranked, placed: Places, reals: Tally, f
     """
     real_count, fake_count = len(real.scores), len(fake.scores)
     found: Replicates = {
-        **_threshold_metrics(reals.running[:, real.called], fakes.running[:, fake.called], real_count, fake_count),
-        **(_ranking_metrics(placed, reals, fakes) if real_count and fake_count else dict.fromkeys(RANKING)),
+        **_threshold_metrics(
+            real_scores.running[:, real.predicted_fake], fakes.running[:, fake.predicted_fake], real_count, fake_count
+        ),
+        **(_ranking_metrics(ranks, real_scores, fakes) if real_count and fake_count else dict.fromkeys(RANKING)),
     }
-    residuals = (reals.residuals + fakes.residuals) / (real_count + fake_count)
-    # A bin's images x |share of fakes - mean score| is |sum of label - score|.
+    residuals = (real_scores.residuals + fakes.residuals) / (real_count + fake_count)
+    # A bin's images x |fraction of fakes - mean score| is |sum of label - score|.
     found["ece"], found["brier"] = np.abs(residuals[:, :-1]).sum(axis=1), residuals[:, -1]
     for name in found:
-        counts = {real_count} if name in OF_REALS else {fake_count} if name in OF_FAKES else {real_count, fake_count}
+        counts = {real_count} if name in OF_REAL else {fake_count} if name in OF_FAKES else {real_count, fake_count}
         if 1 in counts:
             found[name] = None
     return found
@@ -262,32 +264,32 @@ def _threshold_metrics(
         "true_positives": true_positives,
         "misclassified": false_positives + false_negatives,
     }
-    for (precision, recall, f1), right, called, count in (
+    for (precision, recall, f1), right, predicted_fake, count in (
         (("precision", "recall", "f1"), true_positives, true_positives + false_positives, fake_count),
         (("precision_real", "specificity", "f1_real"), true_negatives, true_negatives + false_negatives, real_count),
     ):
-        found[precision] = right / np.maximum(called, 1) if count else None
+        found[precision] = right / np.maximum(predicted_fake, 1) if count else None
         found[recall] = right / count if count else None
-        found[f1] = 2 * right / (called + count) if count else None
+        found[f1] = 2 * right / (predicted_fake + count) if count else None
     return found
 
 
-def _ranking_metrics(placed: Places, reals: Tally, fakes: Tally) -> Replicates:
-    real_count, fake_count = len(placed.fakes_above), len(placed.reals_from)
-    rows = np.arange(len(reals.running))
-    from_here = np.take(reals.running, placed.reals_from, axis=1)
+def _ranking_metrics(ranks: CrossRanks, real_scores: Tally, fakes: Tally) -> Replicates:
+    real_count, fake_count = len(ranks.fakes_above), len(ranks.real_from)
+    rows = np.arange(len(real_scores.running))
+    from_here = np.take(real_scores.running, ranks.real_from, axis=1)
     # A real above a fake is an error of the ranking, one beside it half an error.
     errors = np.einsum("ij,ij->i", fakes.weights, from_here)
-    if (placed.reals_from != placed.reals_above).any():
-        above = np.take(reals.running, placed.reals_above, axis=1)
+    if (ranks.real_from != ranks.real_above).any():
+        above = np.take(real_scores.running, ranks.real_above, axis=1)
         errors = (errors + np.einsum("ij,ij->i", fakes.weights, above)) / 2
     found: Replicates = {"auroc": 1 - errors / (real_count * fake_count)}
     for name, cap in FPR_CAPS.items():
         allowed = _most(cap, real_count)
         # The real that is one too many: only fakes above it are found.
-        first = np.array([np.searchsorted(row, allowed, "right") - 1 for row in reals.running])
-        found[name] = fakes.running[rows, placed.fakes_above[first]] / fake_count
-    hits = np.take(fakes.running, placed.fakes_from, axis=1)
+        first = np.array([np.searchsorted(row, allowed, "right") - 1 for row in real_scores.running])
+        found[name] = fakes.running[rows, ranks.fakes_above[first]] / fake_count
+    hits = np.take(fakes.running, ranks.fakes_from, axis=1)
     from_here += hits
     np.maximum(from_here, 1, out=from_here)  # nothing was drawn from here up: nor was this fake, it weighs nothing
     hits /= from_here
@@ -305,6 +307,6 @@ def calibration_bins(scores: np.ndarray) -> np.ndarray:
 
 
 def _most(cap: float, count: int) -> int:
-    """Return how many of `count` are at most a share of `cap`."""
+    """Return how many of `count` are at most a fraction of `cap`."""
     most = int(cap * count) + 1
     return most if most / count <= cap else most - 1

@@ -71,32 +71,32 @@ def detection_metrics(scores: np.ndarray, labels: np.ndarray, threshold: float =
         threshold: P(fake) from which the verdict is "fake", in [0, 1].
 
     Returns:
-        `accuracy`, `precision`, `recall`, `f1`, `specificity` (reals passed), `precision_real` and `f1_real` (as if
-        real were the positive class; its recall is the specificity), `auroc`, `average_precision`,
-        `tpr_at_5_fpr`, `tpr_at_1_fpr` (largest share of fakes found while at most 5 % or 1 % of reals are called
-        fake), `ece` (15 equal bins on P(fake)), `brier`; the counts `true_negatives`, `false_positives`,
-        `false_negatives`, `true_positives`, `misclassified`, `count`, `real`, `fake`. What needs a class that is
-        absent is None; precision and F1 are 0 where the class is there but none was called by its name.
+        `accuracy`, `precision`, `recall`, `f1`, `specificity`, `precision_real` and `f1_real` (as if real were the
+        positive class; its recall is the specificity), `auroc`, `average_precision`, `tpr_at_5_fpr` and `tpr_at_1_fpr`
+        (highest recall at a false-positive rate of at most 5 % or 1 %), `ece` (15 equal bins on P(fake)), `brier`; the
+        counts `true_negatives`, `false_positives`, `false_negatives`, `true_positives`, `misclassified`, `count`,
+        `real` and `fake`. What needs a class that is absent is None; precision and F1 are 0 where the class is there
+        but was never predicted.
 
     Raises:
         UserError: If there are no images, or scores that are not numbers in [0, 1], or labels other than 0 and 1.
     """
     scores, labels = check_scores(scores, labels)
     real, fake = int((labels == REAL).sum()), int((labels == FAKE).sum())
-    called_fake = (scores >= threshold).astype(int)
-    counts = metrics.confusion_matrix(labels, called_fake, labels=[REAL, FAKE]).ravel().tolist()
+    predicted_fake = (scores >= threshold).astype(int)
+    counts = metrics.confusion_matrix(labels, predicted_fake, labels=[REAL, FAKE]).ravel().tolist()
     true_negatives, false_positives, false_negatives, true_positives = counts
     both = real > 0 and fake > 0
     return {
-        "accuracy": float(metrics.accuracy_score(labels, called_fake)),
-        "precision": float(metrics.precision_score(labels, called_fake, zero_division=0)) if fake else None,
-        "recall": float(metrics.recall_score(labels, called_fake)) if fake else None,
-        "f1": float(metrics.f1_score(labels, called_fake)) if fake else None,
-        "specificity": float(metrics.recall_score(labels, called_fake, pos_label=REAL)) if real else None,
+        "accuracy": float(metrics.accuracy_score(labels, predicted_fake)),
+        "precision": float(metrics.precision_score(labels, predicted_fake, zero_division=0)) if fake else None,
+        "recall": float(metrics.recall_score(labels, predicted_fake)) if fake else None,
+        "f1": float(metrics.f1_score(labels, predicted_fake)) if fake else None,
+        "specificity": float(metrics.recall_score(labels, predicted_fake, pos_label=REAL)) if real else None,
         "precision_real": (
-            float(metrics.precision_score(labels, called_fake, pos_label=REAL, zero_division=0)) if real else None
+            float(metrics.precision_score(labels, predicted_fake, pos_label=REAL, zero_division=0)) if real else None
         ),
-        "f1_real": float(metrics.f1_score(labels, called_fake, pos_label=REAL)) if real else None,
+        "f1_real": float(metrics.f1_score(labels, predicted_fake, pos_label=REAL)) if real else None,
         "auroc": float(metrics.roc_auc_score(labels, scores)) if both else None,
         "average_precision": float(metrics.average_precision_score(labels, scores)) if both else None,
         **{name: tpr_at_fpr(scores, labels, cap) if both else None for name, cap in FPR_CAPS.items()},
@@ -127,7 +127,8 @@ def detection_intervals(
 
     Returns:
         Low and high end by name, of all that `detection_metrics` returns but `count`, `real` and `fake`. None is what
-        is undefined or rests on a class of a single image. Where all images of a class are judged right, so are all
+        is undefined or rests on a class of a single image. Where all images of a class are classified right, so are
+        all
         resamples: an interval without width says that the sample holds no error, not that there are none.
 
     Raises:
@@ -173,7 +174,7 @@ def check_scores(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
 
 
 def tpr_at_fpr(scores: np.ndarray, labels: np.ndarray, cap: float) -> float:
-    """Return the largest share of fakes found by a threshold at which at most `cap` of the reals are called fake.
+    """Return the highest recall at a threshold whose false-positive rate is at most `cap`.
 
     Args:
         scores: P(fake), of shape `(count,)`.
@@ -185,14 +186,14 @@ def tpr_at_fpr(scores: np.ndarray, labels: np.ndarray, cap: float) -> float:
 
 
 def expected_calibration_error(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean distance between P(fake) and the share of fakes, over 15 equal bins, weighted by images.
+    """Return the mean distance between P(fake) and the fraction of fakes, over 15 equal bins, weighted by images.
 
     Args:
         scores: P(fake) in [0, 1], of shape `(count,)`.
         labels: 0 real, 1 fake, of shape `(count,)`.
     """
-    mean_score, share_of_fakes, count = reliability(scores, labels)
-    return float(np.average(np.abs(share_of_fakes - mean_score), weights=count))
+    mean_score, fake_fraction, count = reliability(scores, labels)
+    return float(np.average(np.abs(fake_fraction - mean_score), weights=count))
 
 
 def reliability(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -203,14 +204,14 @@ def reliability(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.
         labels: 0 real, 1 fake, of shape `(count,)`.
 
     Returns:
-        Mean score, share of fakes and number of images of each bin that holds any.
+        Mean score, fraction of fakes and number of images of each bin that holds any.
     """
     bins = calibration_bins(scores)
     count = np.bincount(bins, minlength=ECE_BINS)
     held = count > 0
     mean_score = np.bincount(bins, weights=scores, minlength=ECE_BINS)[held] / count[held]
-    share_of_fakes = np.bincount(bins, weights=labels, minlength=ECE_BINS)[held] / count[held]
-    return mean_score, share_of_fakes, count[held]
+    fake_fraction = np.bincount(bins, weights=labels, minlength=ECE_BINS)[held] / count[held]
+    return mean_score, fake_fraction, count[held]
 
 
 def compute_metrics(eval_prediction: EvalPrediction) -> dict[str, float]:
@@ -222,7 +223,7 @@ def compute_metrics(eval_prediction: EvalPrediction) -> dict[str, float]:
 
     Returns:
         `accuracy`, `precision`, `recall`, `f1`, `auroc`, without those that one class alone leaves undefined; with
-        more than two classes also `generator_accuracy`, the share of images given their very own class.
+        more than two classes also `generator_accuracy`, the fraction of images given their very own class.
 
     Raises:
         UserError: If there are no images, or logits that are not numbers.

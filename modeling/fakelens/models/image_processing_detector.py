@@ -37,6 +37,16 @@ class DetectorImageProcessor(PilBackend):
 
     Raises:
         ValueError: If both or neither of `do_resize` and `do_native_crop` are set, or `crops_per_side` is below 1.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from fakelens import DetectorImageProcessor
+        >>> image = Image.new("RGB", (640, 480))
+        >>> DetectorImageProcessor(size={"height": 64, "width": 64})(image, return_tensors="pt").pixel_values.shape
+        torch.Size([1, 3, 64, 64])
+        >>> crops = DetectorImageProcessor(do_resize=False, do_native_crop=True, crops_per_side=2)
+        >>> crops([image, image], return_tensors="pt").pixel_values.shape  # images, crops, channels, height, width
+        torch.Size([2, 4, 3, 224, 224])
     """
 
     valid_kwargs = DetectorImageProcessorKwargs

@@ -38,6 +38,14 @@ class EnsembleImageProcessor(BaseImageProcessor):
         members (`list[dict[str, Any]]`, *optional*, defaults to `[]`): The settings of each member's processor, as
             its `to_dict()` gives them.
         **kwargs: Kept as attributes, as every processor does.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from fakelens import DetectorImageProcessor, EnsembleImageProcessor
+        >>> members = [DetectorImageProcessor(size={"height": side, "width": side}).to_dict() for side in (32, 64)]
+        >>> inputs = EnsembleImageProcessor(members=members)(Image.new("RGB", (640, 480)), return_tensors="pt")
+        >>> {name: tuple(pixels.shape) for name, pixels in inputs.items()}
+        {'pixel_values_0': (1, 3, 32, 32), 'pixel_values_1': (1, 3, 64, 64)}
     """
 
     def __init__(self, members: list[dict[str, Any]] | None = None, **kwargs: Any):

@@ -28,6 +28,11 @@ class CustomCNNConfig(DetectorConfig):
 
     Raises:
         ValueError: If a size is not positive, or dropout is out of range.
+
+    Examples:
+        >>> from fakelens import CustomCNNConfig
+        >>> CustomCNNConfig(hidden_sizes=[8, 16]).id2label
+        {0: 'real', 1: 'fake'}
     """
 
     model_type = "custom_cnn"
@@ -60,7 +65,7 @@ class CustomCNNBlock(nn.Module):
         self.convolution = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
         self.normalization = nn.BatchNorm2d(out_channels)
         self.activation = nn.ReLU()
-        # ceil_mode keeps at least one pixel, so that inputs smaller than 16 pixels are still judged.
+        # ceil_mode keeps at least one pixel, so that inputs smaller than 16 pixels are still scored.
         self.pooling = nn.MaxPool2d(kernel_size=2, ceil_mode=True)
 
     def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
@@ -70,8 +75,17 @@ class CustomCNNBlock(nn.Module):
 class CustomCNNForImageClassification(DetectorPreTrainedModel):
     r"""The S0 network with its one-unit head, or with one unit for each of more than two labels.
 
+    Source: reference system S0, three CNNs on OpenFake; the code is ours.
+
     Args:
         config ([`CustomCNNConfig`]): Sizes and settings.
+
+    Examples:
+        >>> import torch
+        >>> from fakelens import CustomCNNConfig, CustomCNNForImageClassification
+        >>> model = CustomCNNForImageClassification(CustomCNNConfig(hidden_sizes=[8, 16])).eval()
+        >>> model(pixel_values=torch.zeros(4, 3, 64, 64)).logits.shape
+        torch.Size([4, 2])
     """
 
     config_class = CustomCNNConfig

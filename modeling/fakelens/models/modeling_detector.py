@@ -23,6 +23,11 @@ class DetectorConfig(PreTrainedConfig):
 
     Raises:
         ValueError: If the temperature or the threshold is out of range, or there are fewer than two labels.
+
+    Examples:
+        >>> from fakelens import DetectorConfig
+        >>> DetectorConfig(logit_temperature=1.5).labels
+        ['real', 'fake']
     """
 
     def __init__(self, logit_temperature: float = 1.0, decision_threshold: float = 0.5, **kwargs: Any):
@@ -47,16 +52,16 @@ class DetectorConfig(PreTrainedConfig):
 # A protocol, not a base class: a network that was loaded from its repo's own code would inherit from another copy.
 @runtime_checkable
 class PatchScores(Protocol):
-    """Has scores of its own for every place."""
+    """Has scores of its own for every patch."""
 
     def patch_logits(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        r"""Score every place of a batch of images.
+        r"""Score every patch of a batch of images.
 
         Args:
             pixel_values (`torch.Tensor` of shape `(batch_size, 3, height, width)`): Normalised images.
 
         Returns:
-            `torch.Tensor` of shape `(batch_size, rows, columns)`: logit(fake) - logit(real) of each place, divided by
+            `torch.Tensor` of shape `(batch_size, rows, columns)`: logit(fake) - logit(real) of each patch, divided by
             the configuration's temperature as the image's own logits are; rows and columns lie evenly over the image.
         """
         ...
@@ -68,10 +73,20 @@ def num_units(config: DetectorConfig) -> int:
 
 
 class DetectorPreTrainedModel(PreTrainedModel):
-    r"""A network that judges pixels; subclasses define `score` and name their configuration class.
+    r"""A network that scores pixels; subclasses define `score` and name their configuration class.
 
     With two labels the last layer's one unit z leaves as the pair [0, z]: softmax gives sigmoid(z) for "fake",
     cross-entropy on the pair is binary cross-entropy on z, and an `image-classification` pipeline shows both labels.
+
+    Examples:
+        >>> import torch
+        >>> from fakelens import DetectorConfig, DetectorPreTrainedModel
+        >>> class Brightness(DetectorPreTrainedModel):
+        ...     config_class = DetectorConfig
+        ...     def score(self, pixel_values):
+        ...         return pixel_values.mean(dim=(1, 2, 3))[:, None]
+        >>> Brightness(DetectorConfig())(torch.ones(1, 3, 8, 8)).logits
+        tensor([[0., 1.]])
     """
 
     main_input_name = "pixel_values"

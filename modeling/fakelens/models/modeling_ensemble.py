@@ -22,12 +22,18 @@ class EnsembleConfig(DetectorConfig):
     Args:
         members (`list[dict[str, Any]]`, *optional*, defaults to `[]`): Each member's configuration as a dictionary,
             with its `model_type`.
-        member_weights (`list[float]`, *optional*): Each member's share in the vote, scaled to sum to 1. Equal shares
+        member_weights (`list[float]`, *optional*): Each member's weight in the vote, scaled to sum to 1. Equal weights
             by default.
         **kwargs: Passed to [`DetectorConfig`]: labels, `logit_temperature`, `decision_threshold`.
 
     Raises:
         ValueError: If there is not one weight for each member, or the weights are negative or all zero.
+
+    Examples:
+        >>> from fakelens import CustomCNNConfig, EnsembleConfig
+        >>> member = CustomCNNConfig(hidden_sizes=[8]).to_dict()
+        >>> EnsembleConfig(members=[member, member], member_weights=[3, 1]).member_weights
+        [0.75, 0.25]
     """
 
     model_type = "detector_ensemble"
@@ -68,11 +74,22 @@ def build_member(config: dict[str, Any]) -> PreTrainedModel:
 class EnsembleForImageClassification(PreTrainedModel):
     r"""The weighted mean of its members' probabilities, as logits.
 
+    Source: the soft vote of reference system S4.
+
     Args:
         config ([`EnsembleConfig`]): Members' configurations, and weights.
 
     Raises:
         ValueError: If the configuration has no members.
+
+    Examples:
+        >>> import torch
+        >>> from fakelens import CustomCNNConfig, EnsembleConfig, EnsembleForImageClassification
+        >>> member = CustomCNNConfig(hidden_sizes=[8]).to_dict()
+        >>> model = EnsembleForImageClassification(EnsembleConfig(members=[member, member])).eval()
+        >>> pixels = torch.zeros(1, 3, 16, 16)
+        >>> model(pixel_values_0=pixels, pixel_values_1=pixels).logits.shape
+        torch.Size([1, 2])
     """
 
     config_class = EnsembleConfig

@@ -36,6 +36,11 @@ class ResNetSEConfig(DetectorConfig):
 
     Raises:
         ValueError: If a size is not positive, or a dropout rate is out of range.
+
+    Examples:
+        >>> from fakelens import ResNetSEConfig
+        >>> ResNetSEConfig(width_multiplier=0.42).hidden_sizes
+        [128, 256, 512]
     """
 
     model_type = "resnet_se"
@@ -116,8 +121,18 @@ class ResNetSEBlock(nn.Module):
 class ResNetSEForImageClassification(DetectorPreTrainedModel):
     r"""The S4 network, its last layer one unit for each label, as S4 draws it.
 
+    Source: reference system S4; residual blocks of He et al. 2016 (https://arxiv.org/abs/1512.03385),
+    squeeze-and-excitation of Hu et al. 2018 (https://arxiv.org/abs/1709.01507).
+
     Args:
         config ([`ResNetSEConfig`]): Sizes and settings.
+
+    Examples:
+        >>> import torch
+        >>> from fakelens import ResNetSEConfig, ResNetSEForImageClassification
+        >>> model = ResNetSEForImageClassification(ResNetSEConfig(width_multiplier=0.1)).eval()
+        >>> model(pixel_values=torch.zeros(1, 3, 32, 32)).logits.shape
+        torch.Size([1, 2])
     """
 
     config_class = ResNetSEConfig

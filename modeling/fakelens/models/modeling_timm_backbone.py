@@ -28,6 +28,11 @@ class TimmBackboneConfig(DetectorConfig):
 
     Raises:
         ValueError: If a hidden size is not positive, or dropout is out of range.
+
+    Examples:
+        >>> from fakelens import TimmBackboneConfig
+        >>> TimmBackboneConfig(backbone="efficientnet_b2", dropout=0.3).backbone
+        'efficientnet_b2'
     """
 
     model_type = "timm_backbone_detector"
@@ -67,8 +72,18 @@ def create_backbone(config: TimmBackboneConfig) -> nn.Module:
 class TimmBackboneForImageClassification(DetectorPreTrainedModel):
     r"""Backbone, pooled; hidden layers; one unit for two labels, a unit each for more.
 
+    Source: timm (Ross Wightman, https://github.com/huggingface/pytorch-image-models); the heads are those of reference
+    systems S2 and S3.
+
     Args:
         config ([`TimmBackboneConfig`]): Sizes and settings.
+
+    Examples:
+        >>> import torch
+        >>> from fakelens import TimmBackboneConfig, TimmBackboneForImageClassification
+        >>> config = TimmBackboneConfig(backbone="mobilenetv3_small_050", hidden_sizes=[16])
+        >>> TimmBackboneForImageClassification(config).eval()(pixel_values=torch.zeros(1, 3, 32, 32)).logits.shape
+        torch.Size([1, 2])
     """
 
     config_class = TimmBackboneConfig

@@ -9,7 +9,7 @@ SEARCHED = 20_000  # characters of a text that are searched: what names a progra
 
 @dataclass(frozen=True)
 class Claim:
-    """What one part of a file states of the picture's origin.
+    """What one part of a file states of the image's origin.
 
     Attributes:
         kind: Where it stands: "c2pa", "exif", "xmp", "iptc" or "png_text".
@@ -32,14 +32,14 @@ SOURCE_TYPES = {
     "trainedAlgorithmicData": ("ai", "it was made by a trained model"),
     "digitalCapture": ("camera", "a digital camera took it"),
     "computationalCapture": ("camera", "a camera took it, putting together several exposures"),
-    "compositeCapture": ("camera", "it was put together from pictures that cameras took"),
+    "compositeCapture": ("camera", "it was put together from images that cameras took"),
     "negativeFilm": ("camera", "it was scanned from a negative"),
     "positiveFilm": ("camera", "it was scanned from a slide"),
     "print": ("camera", "it was scanned from a print"),
     "humanEdits": ("edited", "a person edited it"),
     "minorHumanEdits": ("edited", "a person edited it slightly"),
     "algorithmicallyEnhanced": ("edited", "a program enhanced it"),
-    "composite": ("edited", "it was put together from several pictures"),
+    "composite": ("edited", "it was put together from several images"),
     "algorithmicMedia": ("unknown", "a program without training data drew it"),
     "dataDrivenMedia": ("unknown", "a program drew it from data"),
     "digitalCreation": ("unknown", "a person made it with digital tools"),

@@ -1,4 +1,4 @@
-"""C2PA content credentials: a signed statement of a picture's origin, read and checked without the network.
+"""C2PA content credentials: a signed statement of an image's origin, read and checked without the network.
 
 The format is the Coalition for Content Provenance and Authenticity's (https://spec.c2pa.org); its own library,
 `c2pa-python`, reads it. A signature that holds shows that nothing was changed since a signer signed; who that signer
@@ -73,12 +73,12 @@ def _claims(store: dict[str, Any], state: str) -> list[Claim]:
         problems=", ".join(problems),
     )
     claims: dict[str, Claim] = {}
-    # An edited picture's manifest brings those of its ingredients, which say how they came about.
+    # An edited image's manifest brings those of its ingredients, which say how they came about.
     for manifest in manifests.values():
         for says, words, detail in _origins(manifest):
             statement = f"C2PA content credentials, {WORDS[state]}, state that {words}."
             claims.setdefault(words, Claim("c2pa", says, statement, who | detail))
-    silent = f"C2PA content credentials, {WORDS[state]}, state nothing of the picture's origin."
+    silent = f"C2PA content credentials, {WORDS[state]}, state nothing of the image's origin."
     return list(claims.values()) or [Claim("c2pa", "unknown", silent, who)]
 
 

@@ -1,4 +1,4 @@
-"""What EXIF, XMP, IPTC and PNG text chunks state of a picture's origin. Anyone can write or change all of them."""
+"""What EXIF, XMP, IPTC and PNG text chunks state of an image's origin. Anyone can write or change all of them."""
 
 from collections.abc import Mapping
 from fractions import Fraction
@@ -21,7 +21,7 @@ RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 def exif_claims(image: ImageFile) -> list[Claim]:
     """Return what EXIF states: the camera and how it was set, the software, an image generator's settings.
 
-    Where the picture was taken is never read, only whether EXIF says so.
+    Where the image was taken is never read, only whether EXIF says so.
 
     Args:
         image: An opened file; its pixels are not needed.

@@ -4,8 +4,8 @@ FGSM: Goodfellow et al., "Explaining and Harnessing Adversarial Examples", ICLR 
 PGD: Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018,
 https://arxiv.org/abs/1706.06083. The mixes are those of reference systems S2 (samples) and S4 (batches).
 
-An attack moves the pixels of the picture, in [0, 1]; the processor's normalisation happens inside it, so that eps
-means the same for every model: 8/255 is eight grey levels.
+An attack moves the pixels of the image, in [0, 1]; the processor's normalisation happens inside it, so that eps
+means the same for every model: 8/255 is eight intensity levels.
 """
 
 from collections.abc import Iterator, Mapping
@@ -90,7 +90,7 @@ def fgsm(
 ) -> torch.Tensor:
     """Attack with one step of `eps` along the sign of the loss's gradient (Goodfellow et al. 2015).
 
-    The model is judged in eval mode and left as it was: modes, batch statistics and gradients.
+    The model is scored in eval mode and left as it was: modes, batch statistics and gradients.
 
     Args:
         model: Called as `model(pixel_values=...)`, returns `.logits` of shape `(batch_size, classes)`.
@@ -124,7 +124,7 @@ def pgd(
 ) -> torch.Tensor:
     """Attack with small signed steps, each brought back within `eps` of the image (Madry et al. 2018).
 
-    The model is judged in eval mode and left as it was: modes, batch statistics and gradients.
+    The model is scored in eval mode and left as it was: modes, batch statistics and gradients.
 
     Args:
         model: Called as `model(pixel_values=...)`, returns `.logits` of shape `(batch_size, classes)`.
@@ -160,10 +160,10 @@ def pgd(
 class AdversarialMix:
     """How much of a phase's training data is attacked, and how; `adversarial:` in a recipe's phase.
 
-    S4 attacks a share of the batches, each whole; S2 a share of the samples, drawn anew in every epoch.
+    S4 attacks a fraction of the batches, each whole; S2 a fraction of the samples, drawn anew in every epoch.
 
     Args:
-        share: Share that is attacked, in [0, 1].
+        fraction: Share that is attacked, in [0, 1].
         eps: Strengths, each in [0, 1]; every attacked batch, or sample, draws one.
         unit: What is drawn: "batch" or "sample".
         method: "fgsm" or "pgd", the latter from a random start.
@@ -173,15 +173,15 @@ class AdversarialMix:
         UserError: If a value is of the wrong kind or out of range.
     """
 
-    share: float
+    fraction: float
     eps: list[float]
     unit: Literal["batch", "sample"] = "batch"
     method: Literal["fgsm", "pgd"] = "fgsm"
     steps: int = 10
 
     def __post_init__(self) -> None:
-        if not _in_unit_interval(self.share):
-            raise UserError(f"adversarial: share is {self.share!r}; it is a number in [0, 1].")
+        if not _in_unit_interval(self.fraction):
+            raise UserError(f"adversarial: fraction is {self.fraction!r}; it is a number in [0, 1].")
         if not isinstance(self.eps, list) or not self.eps or not all(map(_in_unit_interval, self.eps)):
             raise UserError(f"adversarial: eps is {self.eps!r}; it is a list of numbers in [0, 1], such as [0.05].")
         if self.unit not in ("batch", "sample"):
@@ -202,7 +202,7 @@ class AdversarialMix:
             UserError: If a name is unknown or missing, or a value does not fit.
         """
         if not isinstance(settings, Mapping):
-            raise UserError(f"adversarial is {settings!r}; it is a mapping, such as {{share: 0.3, eps: [0.05]}}.")
+            raise UserError(f"adversarial is {settings!r}; it is a mapping, such as {{fraction: 0.3, eps: [0.05]}}.")
         known = [field.name for field in fields(cls)]
         for name in settings:
             if name not in known:
@@ -211,7 +211,9 @@ class AdversarialMix:
                 raise UserError(f"adversarial: unknown key {name!r}. {hint}")
         for field in fields(cls):
             if field.default is MISSING and field.name not in settings:
-                raise UserError(f"adversarial: {field.name} is missing; say for example {{share: 0.3, eps: [0.05]}}.")
+                raise UserError(
+                    f"adversarial: {field.name} is missing; say for example {{fraction: 0.3, eps: [0.05]}}."
+                )
         eps = settings["eps"]
         return cls(**{**settings, "eps": eps if isinstance(eps, list) else [eps]})
 
@@ -236,7 +238,7 @@ class AdversarialMix:
             A batch of the same shape and dtype; `pixel_values` itself if nothing was drawn.
         """
         draws = len(pixel_values) if self.unit == "sample" else 1
-        drawn = torch.rand(draws, generator=generator, device=generator.device) < self.share
+        drawn = torch.rand(draws, generator=generator, device=generator.device) < self.fraction
         strength = torch.randint(len(self.eps), (draws,), generator=generator, device=generator.device)
         if not drawn.any():
             return pixel_values

@@ -1,7 +1,7 @@
 """CutMix: training images with a rectangle of another one, and labels that say how much of each they show.
 
 Yun et al. 2019, https://arxiv.org/abs/1905.04899, per image: each draws its own partner and its own rectangle. A
-detector that scores places learns from it where a picture is fake, and what a picture shows tells it less.
+detector that scores patches learns from it where an image is fake, and what an image shows tells it less.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ class CutMix:
     """How images of a batch are mixed.
 
     Attributes:
-        share: Of the images, in [0, 1], how many get a rectangle of another one.
+        fraction: Of the images, in [0, 1], how many get a rectangle of another one.
     """
 
-    share: float
+    fraction: float
 
     def apply(
         self, pixel_values: torch.Tensor, labels: torch.Tensor, classes: int, generator: torch.Generator
@@ -40,7 +40,7 @@ class CutMix:
         """
         count, (height, width) = len(labels), pixel_values.shape[-2:]
         partners = torch.randperm(count, generator=generator).tolist()
-        chosen = (torch.rand(count, generator=generator) < self.share).tolist()
+        chosen = (torch.rand(count, generator=generator) < self.fraction).tolist()
         drawn = torch.rand(count, 4, generator=generator).tolist()
         own = F.one_hot(labels, classes).float()
         mixed, targets = pixel_values.clone(), own.clone()
@@ -53,19 +53,8 @@ class CutMix:
         return mixed, targets
 
 
-def soft_loss(logits: torch.Tensor, targets: torch.Tensor, label_smoothing: float = 0.0) -> torch.Tensor:
-    """Return the mean cross-entropy against shares of classes.
-
-    Args:
-        logits: Of shape `(batch_size, classes)`.
-        targets: As `CutMix.apply` returns them.
-        label_smoothing: Share of each target that goes to all classes alike, in [0, 1).
-    """
-    return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
-
-
 def rectangle(height: int, width: int, draws: Sequence[float]) -> tuple[slice, slice, float]:
-    """Return the rows and the columns of a rectangle within an image, and its share of it.
+    """Return the rows and the columns of a rectangle within an image, and its fraction of it.
 
     Args:
         height: The image's, in pixels, at least 2.
@@ -78,6 +67,6 @@ def rectangle(height: int, width: int, draws: Sequence[float]) -> tuple[slice, s
     return slice(top, top + rows), slice(left, left + columns), rows * columns / (height * width)
 
 
-def _side(whole: int, draw: float) -> int:
+def _side(full: int, draw: float) -> int:
     """Return a rectangle's side for a draw from 0 to below 1."""
-    return max(1, round(whole * (LEAST + draw * (MOST - LEAST))))
+    return max(1, round(full * (LEAST + draw * (MOST - LEAST))))

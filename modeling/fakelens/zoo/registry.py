@@ -244,6 +244,12 @@ def build_detector(
 
     Raises:
         UserError: If the name, an option or the labels are not usable, or the weights cannot be had or do not fit.
+
+    Examples:
+        >>> from fakelens import build_detector
+        >>> model = build_detector("resnet_se", width_multiplier=0.1)
+        >>> model.config.id2label
+        {0: 'real', 1: 'fake'}
     """
     row = architecture(name)
     labels = LABELS if labels is None else list(labels)
@@ -279,6 +285,13 @@ def build_processor(name: str, image_size: int | None = None, **options: Any) ->
 
     Raises:
         UserError: If the name or an option is not usable.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from fakelens import build_processor
+        >>> processor = build_processor("custom_cnn", image_size=64)
+        >>> processor(Image.new("RGB", (640, 480)), return_tensors="pt").pixel_values.shape
+        torch.Size([1, 3, 64, 64])
     """
     row = architecture(name)
     processor_class = ViTImageProcessor if row.native else DetectorImageProcessor

@@ -4,6 +4,7 @@ from pathlib import Path
 
 SHIPPED = "patch_lens"  # the model inside this package; a folder of that name is ./patch_lens
 SHIPPED_FOLDER = Path(__file__).parents[1] / "shipped" / SHIPPED
+SHIPPED_REPO = f"fakelens/{SHIPPED}"  # the id on the Hub that its card is written for
 DEFAULT_MODEL = SHIPPED
 
 

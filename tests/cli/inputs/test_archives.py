@@ -13,12 +13,12 @@ from fakelens.cli.inputs.archives import members
 from fakelens.cli.inputs.expand import expand
 from fakelens.data.decode import ImageError
 from fakelens.errors import UserError
-from tests.abuse import picture
+from tests.abuse import make_image
 
 
 def photograph(seed=0, suffix="JPEG"):
     file = io.BytesIO()
-    picture(seed=seed).save(file, format=suffix)
+    make_image(seed=seed).save(file, format=suffix)
     return file.getvalue()
 
 
@@ -145,10 +145,10 @@ def test_methods_that_cannot_be_inflated_in_pieces_are_not_inflated(tmp_path):
 
 def test_no_damage_ends_in_anything_but_a_message(tmp_path):
     """Bytes changed at random, in headers and data alike."""
-    whole = write_zip(tmp_path / "z.zip", [(f"{n}.jpg", photograph(n)) for n in range(3)]).read_bytes()
+    full = write_zip(tmp_path / "z.zip", [(f"{n}.jpg", photograph(n)) for n in range(3)]).read_bytes()
     path, chance, refused = tmp_path / "damaged.zip", random.Random(0), 0
     for _ in range(600):
-        data = bytearray(whole)
+        data = bytearray(full)
         for _ in range(chance.randint(1, 6)):
             data[chance.randrange(len(data))] = chance.randrange(256)
         path.write_bytes(data[: chance.randint(1, len(data))] if chance.random() < 0.1 else data)

@@ -23,26 +23,26 @@ from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
 from tests.conftest import SCRIPTS
 
-DARKER = Autoencoder("darker", 8, lambda pictures: pictures * 0.8)
+DARKER = Autoencoder("darker", 8, lambda images: images * 0.8)
 
 
-def picture(number, size=(70, 52)):
+def make_image(number, size=(70, 52)):
     coarse = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
 
 
 @pytest.fixture
-def reals(tmp_path):
+def real_scores(tmp_path):
     """Seven real images, one of them damaged and one too small, and a fake that is none of our business."""
     for number in range(5):
-        path = tmp_path / "reals" / "train" / "real" / f"{number}.png"
+        path = tmp_path / "real_only" / "train" / "real" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture(number).save(path)
+        make_image(number).save(path)
     path.with_name("damaged.png").write_bytes(path.read_bytes()[:300])
-    picture(6, (40, 20)).save(path.with_name("small.png"))
-    (tmp_path / "reals" / "train" / "fake").mkdir()
-    picture(7).save(tmp_path / "reals" / "train" / "fake" / "made.png")
-    return str(tmp_path / "reals")
+    make_image(6, (40, 20)).save(path.with_name("small.png"))
+    (tmp_path / "real_only" / "train" / "fake").mkdir()
+    make_image(7).save(tmp_path / "real_only" / "train" / "fake" / "made.png")
+    return str(tmp_path / "real_only")
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +59,15 @@ def rows_of(shards):
     return [row for shard in shards for row in pq.read_table(shard).to_pylist()]
 
 
-def test_the_halves_of_a_pair_differ_by_the_autoencoder_alone(reals, tmp_path):
+def test_the_halves_of_a_pair_differ_by_the_autoencoder_alone(real_scores, tmp_path):
     settings = Reconstruction(qualities=(60, 90), shard_images=3)
-    done = write_pairs(open_source(reals, "train"), DARKER, tmp_path / "out", settings)
+    done = write_pairs(open_source(real_scores, "train"), DARKER, tmp_path / "out", settings)
     assert done.pairs == 5 and len(done.shards) == 3
     assert done.skipped == {"damaged image": 1, "too small to reconstruct": 1}
     rows = rows_of(done.shards)
     expected = {"id", "image", "prompt", "label", "model", "type", "release_date", "source", "pair"}
     assert set(rows[0]) == expected and len({row["id"] for row in rows}) == 10
-    folder = Path(reals) / "train" / "real"
+    folder = Path(real_scores) / "train" / "real"
     number_of = {hashlib.sha256((folder / f"{n}.png").read_bytes()).hexdigest()[:16]: n for n in range(5)}
     tables = set()
     for real, fake in zip(rows[::2], rows[1::2], strict=True):
@@ -76,14 +76,14 @@ def test_the_halves_of_a_pair_differ_by_the_autoencoder_alone(reals, tmp_path):
         one, other = (Image.open(io.BytesIO(half["image"]["bytes"])) for half in (real, fake))
         assert one.size == other.size == (64, 48) and one.quantization == other.quantization
         tables.add(tuple(one.quantization[0]))
-        original = np.asarray(picture(number_of[real["pair"]]), float)[2:50, 3:67]
+        original = np.asarray(make_image(number_of[real["pair"]]), float)[2:50, 3:67]
         assert np.abs(np.asarray(one, float) - original).mean() < 6
         assert np.abs(np.asarray(other, float) - 0.8 * original).mean() < 6
     assert len(tables) == 2
 
 
-def test_what_is_written_is_a_source(reals, tmp_path):
-    write_pairs(open_source(reals, "train"), DARKER, tmp_path / "out", limit=4)
+def test_what_is_written_is_a_source(real_scores, tmp_path):
+    write_pairs(open_source(real_scores, "train"), DARKER, tmp_path / "out", limit=4)
     read = list(examples(open_source(str(tmp_path / "out"), "train"), SkipLog()))
     assert {(one.label, one.generator) for one in read} == {(0, "real"), (1, "darker")}
 
@@ -97,8 +97,8 @@ def test_rounds_scales_and_crop():
     assert make_pair(image, sixteen, rounds=1, scale=1.0, max_side=1024)[0].size == (192, 96)
 
 
-def test_every_scale_gives_a_pair_of_its_own(reals, tmp_path):
-    done = write_pairs(open_source(reals, "train"), DARKER, tmp_path / "out", Reconstruction(scales=(1.0, 0.8)))
+def test_every_scale_gives_a_pair_of_its_own(real_scores, tmp_path):
+    done = write_pairs(open_source(real_scores, "train"), DARKER, tmp_path / "out", Reconstruction(scales=(1.0, 0.8)))
     sizes = {
         row["pair"].rpartition("@")[2]: Image.open(io.BytesIO(row["image"]["bytes"])).size
         for row in rows_of(done.shards)
@@ -108,10 +108,10 @@ def test_every_scale_gives_a_pair_of_its_own(reals, tmp_path):
     assert done.pairs == 10 and set(sizes.values()) == {(56, 40)}
 
 
-def test_several_autoencoders_share_the_images(reals, tmp_path):
-    lighter = Autoencoder("lighter", 8, lambda pictures: 1 - 0.8 * (1 - pictures))
+def test_several_autoencoders_share_the_images(real_scores, tmp_path):
+    lighter = Autoencoder("lighter", 8, lambda images: 1 - 0.8 * (1 - images))
     settings = Reconstruction(scales=(0.7, 1.0), per_image=3)
-    source = open_source(reals, "train")
+    source = open_source(real_scores, "train")
     done = write_pairs(source, [DARKER, lighter], tmp_path / "out", settings)
     rows = rows_of(done.shards)
     assert done.pairs == 15 and len({row["id"] for row in rows}) == 30
@@ -134,31 +134,31 @@ def test_several_autoencoders_share_the_images(reals, tmp_path):
     assert not (tmp_path / "unsaid").exists()
 
 
-def test_a_run_that_was_cut_short_goes_on_and_ends_the_same(reals, tmp_path):
+def test_a_run_that_was_cut_short_goes_on_and_ends_the_same(real_scores, tmp_path):
     settings = Reconstruction(shard_images=2)
-    whole = write_pairs(open_source(reals, "train"), DARKER, tmp_path / "whole", settings)
+    full = write_pairs(open_source(real_scores, "train"), DARKER, tmp_path / "whole", settings)
     seen = []
 
-    def breaks(pictures):
-        seen.append(len(pictures))
+    def breaks(images):
+        seen.append(len(images))
         if len(seen) == 4:
             raise KeyboardInterrupt
-        return DARKER.round_trip(pictures)
+        return DARKER.round_trip(images)
 
     with pytest.raises(KeyboardInterrupt):
-        write_pairs(open_source(reals, "train"), replace(DARKER, round_trip=breaks), tmp_path / "cut", settings)
+        write_pairs(open_source(real_scores, "train"), replace(DARKER, round_trip=breaks), tmp_path / "cut", settings)
     first = sorted((tmp_path / "cut").glob("*.parquet"))
-    assert 0 < len(first) < len(whole.shards)
+    assert 0 < len(first) < len(full.shards)
     stamps = [path.stat().st_mtime_ns for path in first]
-    again = write_pairs(open_source(reals, "train"), DARKER, tmp_path / "cut", settings)
-    assert [path.stat().st_mtime_ns for path in first] == stamps and 0 < again.pairs < whole.pairs
-    assert again.skipped == whole.skipped
-    assert rows_of(again.shards) == rows_of(whole.shards)
+    again = write_pairs(open_source(real_scores, "train"), DARKER, tmp_path / "cut", settings)
+    assert [path.stat().st_mtime_ns for path in first] == stamps and 0 < again.pairs < full.pairs
+    assert again.skipped == full.skipped
+    assert rows_of(again.shards) == rows_of(full.shards)
     assert not list((tmp_path / "cut").glob(".*"))
 
 
-def test_other_settings_are_not_mixed_into_a_folder(reals, tmp_path):
-    source = open_source(reals, "train")
+def test_other_settings_are_not_mixed_into_a_folder(real_scores, tmp_path):
+    source = open_source(real_scores, "train")
     write_pairs(source, DARKER, tmp_path / "out", limit=2)
     note = json.loads((tmp_path / "out" / "train-reconstruct.json").read_text(encoding="utf-8"))
     assert note["autoencoder"] == "darker" and "per_image" not in note  # as folders of earlier versions have it
@@ -180,13 +180,13 @@ def test_settings_out_of_range(wrong):
 
 def test_the_tiny_flux_pair_is_loaded_by_its_files(tiny_files):
     autoencoder = open_autoencoder(tiny_files, "cpu")
-    pictures = torch.rand(1, 3, 64, 48)
+    images = torch.rand(1, 3, 64, 48)
     torch.manual_seed(0)  # the same random weights, without the way through files
     encoder, decoder = tiny_encoder().half().float(), tiny_decoder().half().float()
     with torch.inference_mode():
-        latents = encoder(pictures)
+        latents = encoder(images)
         assert latents.shape == (1, 32, 8, 6)
-        torch.testing.assert_close(autoencoder.round_trip(pictures), decoder(latents).clamp(0, 1))
+        torch.testing.assert_close(autoencoder.round_trip(images), decoder(latents).clamp(0, 1))
     # The published encoder's and decoder's outermost keys, and where the middle blocks are.
     assert {"0.weight", "1.conv.4.bias", "2.weight", "11.pool.3.weight", "14.bias"} <= encoder.state_dict().keys()
     assert {"1.bias", "3.pool.0.weight", "7.weight", "18.conv.0.bias", "19.weight"} <= decoder.state_dict().keys()
@@ -219,10 +219,10 @@ def test_diffusers_autoencoders(kind, tmp_path):
     network.save_pretrained(tmp_path / "tiny-vae")
     autoencoder = open_autoencoder([str(tmp_path / "tiny-vae")], "cpu")
     assert (autoencoder.name, autoencoder.multiple) == ("tiny-vae", 8)
-    pictures = torch.rand(1, 3, 32, 40)
+    images = torch.rand(1, 3, 32, 40)
     with torch.inference_mode():
-        expected = (network(pictures * 2 - 1).sample / 2 + 0.5).clamp(0, 1)
-        torch.testing.assert_close(autoencoder.round_trip(pictures), expected)
+        expected = (network(images * 2 - 1).sample / 2 + 0.5).clamp(0, 1)
+        torch.testing.assert_close(autoencoder.round_trip(images), expected)
     network.save_pretrained(tmp_path / "pickled", safe_serialization=False)
     with pytest.raises(UserError, match="refused"):
         open_autoencoder([str(tmp_path / "pickled")])
@@ -236,15 +236,15 @@ def test_without_diffusers_the_message_has_the_command(tmp_path, monkeypatch):
         open_autoencoder([str(tmp_path)])
 
 
-def test_a_split_without_reals(reals, tmp_path):
-    source = open_source(reals, "train")
+def test_a_split_without_real_images(real_scores, tmp_path):
+    source = open_source(real_scores, "train")
     fakes = replace(source, stream=source.stream.filter(lambda label: label == 1, input_columns=["label"]))
     with pytest.raises(UserError, match="no real images"):
         write_pairs(fakes, DARKER, tmp_path / "out")
 
 
-def test_the_script(reals, tiny_files, tmp_path):
-    command = [sys.executable, SCRIPTS / "reconstruct.py", "--data", reals, "--autoencoder", *tiny_files]
+def test_the_script(real_scores, tiny_files, tmp_path):
+    command = [sys.executable, SCRIPTS / "reconstruct.py", "--data", real_scores, "--autoencoder", *tiny_files]
     options = ["--output", tmp_path / "pairs", "--name", "tiny", "--limit", "3", "--quality", "80"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
     made = int(done.stdout.split(" pairs made by tiny")[0].split()[-1])

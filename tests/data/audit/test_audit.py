@@ -17,7 +17,7 @@ from fakelens.errors import UserError
 from tests.conftest import SCRIPTS
 
 
-def picture(number, side=(64, 48)):
+def make_image(number, side=(64, 48)):
     coarse = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize(side, Image.Resampling.BICUBIC)
 
@@ -47,8 +47,8 @@ def facts_of(data):
 def test_facts_of_a_jpeg_and_of_a_png():
     exif = Image.Exif()
     exif[0x0110] = "A camera"
-    fine = encoded(picture(0), quality=95, subsampling=0, exif=exif)
-    coarse = encoded(picture(0), quality=40, subsampling=2)
+    fine = encoded(make_image(0), quality=95, subsampling=0, exif=exif)
+    coarse = encoded(make_image(0), quality=40, subsampling=2)
     jpeg, second, png = facts_of(fine), facts_of(coarse), facts_of(encoded(Image.new("RGB", (20, 10), "red"), "PNG"))
     assert (jpeg["is JPEG"], jpeg["is PNG"], jpeg["has EXIF"], jpeg["JPEG chroma subsampling"]) == (1, 0, 1, 0)
     assert (second["has EXIF"], second["JPEG chroma subsampling"]) == (0, 2)
@@ -62,12 +62,13 @@ def test_facts_of_a_jpeg_and_of_a_png():
 def test_a_leak_of_one_generator_is_found_named_and_gone_once_normalised(tmp_path):
     rows = []
     for number in range(240):
-        # Reals and one generator's fakes: quality 80 or 90; the other generator's: 85, which is neither high nor low.
+        # Real images and one generator's fakes: quality 80 or 90; the other generator's: 85, which is neither high nor
+        # low.
         fake, leaky = number % 2, number % 4 == 1
         quality = 85 if leaky else (80, 90)[number // 4 % 2]
         model = ("leaky" if leaky else "clean") if fake else None
         source = "one-class" if number % 8 == 0 else "shared"
-        data = encoded(picture(number), quality=quality, subsampling=2)
+        data = encoded(make_image(number), quality=quality, subsampling=2)
         rows.append((data, "fake" if fake else "real", model, source))
     rows.append((b"no image", "real", None, "shared"))
     audit = audit_source(write(tmp_path / "data", rows))
@@ -87,7 +88,7 @@ def test_size_leaks_and_shape_outlives_normalisation(tmp_path):
     rows = []
     for number in range(80):
         side = (64, 48) if number % 2 else (64, 64)
-        rows.append((encoded(picture(number, side)), "fake" if number % 2 else "real", None, ""))
+        rows.append((encoded(make_image(number, side)), "fake" if number % 2 else "real", None, ""))
     audit = audit_source(write(tmp_path / "data", rows))
     assert audit["views"]["normalised"]["auroc_format"] == 1
     assert "Shape" in audit["advice"]
@@ -109,18 +110,18 @@ def test_twins_stay_in_one_fold():
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        (["real"] * 30, "only reals .30 read.*both"),
-        (["real"] * 30 + ["fake"] * 5, "30 reals and 5 fakes.*20 of each"),
+        (["real"] * 30, "only real images .30 read.*both"),
+        (["real"] * 30 + ["fake"] * 5, "30 real images and 5 fakes.*20 of each"),
     ],
 )
 def test_too_little_to_compare(tmp_path, labels, words):
-    rows = [(encoded(picture(n)), label, None, "") for n, label in enumerate(labels)]
+    rows = [(encoded(make_image(n)), label, None, "") for n, label in enumerate(labels)]
     with pytest.raises(UserError, match=words):
         audit_source(write(tmp_path / "data", rows))
 
 
 def test_a_limit_that_meets_one_class_says_so(tmp_path):
-    rows = [(encoded(picture(n)), "real" if n < 30 else "fake", None, "") for n in range(60)]
+    rows = [(encoded(make_image(n)), "real" if n < 30 else "fake", None, "") for n in range(60)]
     with pytest.raises(UserError, match="--limit"):
         audit_source(write(tmp_path / "data", rows), limit=30)
 

@@ -6,7 +6,7 @@ from fakelens.data.sources.opening import examples, open_source
 from fakelens.data.sources.reading import StreamError
 from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
-from tests.abuse import picture
+from tests.abuse import make_image
 
 
 def write_class_folders(root, names, count=3):
@@ -14,7 +14,7 @@ def write_class_folders(root, names, count=3):
         folder = root / split / name
         folder.mkdir(parents=True)
         for number in range(count):
-            picture(seed=number).save(folder / f"{number}.png")
+            make_image(seed=number).save(folder / f"{number}.png")
     return root
 
 
@@ -27,7 +27,7 @@ def png(seed=0):
     import io
 
     file = io.BytesIO()
-    picture(seed=seed).save(file, format="PNG")
+    make_image(seed=seed).save(file, format="PNG")
     return {"bytes": file.getvalue(), "path": None}
 
 
@@ -53,8 +53,8 @@ def test_class_folders_are_labelled_by_name_whatever_lies_between(tmp_path, name
     write_class_folders(tmp_path, names)
     for folder in (tmp_path, *(p for p in tmp_path.rglob("*") if p.is_dir())):
         for junk in ("README.txt", ".DS_Store", "Thumbs.db"):
-            (folder / junk).write_text("no picture")
-    (next(tmp_path.rglob("0.png")).parent / "text.jpg").write_text("no picture either")
+            (folder / junk).write_text("no image")
+    (next(tmp_path.rglob("0.png")).parent / "text.jpg").write_text("no image either")
     rows, skips = read(tmp_path, split)
     assert len(rows) == 6 and skips.counts in ({}, {"not an image": 1})
     for row in rows:
@@ -64,8 +64,8 @@ def test_class_folders_are_labelled_by_name_whatever_lies_between(tmp_path, name
 
 def test_text_under_an_images_name_is_skipped_and_counted(tmp_path):
     write_class_folders(tmp_path, [("", "real")])
-    (tmp_path / "real" / "text.jpg").write_text("no picture")
-    (tmp_path / "real" / "text.txt").write_text("no picture")
+    (tmp_path / "real" / "text.jpg").write_text("no image")
+    (tmp_path / "real" / "text.txt").write_text("no image")
     rows, skips = read(tmp_path, "test")
     assert {row.label for row in rows} == {0} and len(rows) == 3  # one class alone can be evaluated
     assert skips.counts == {"not an image": 1}
@@ -187,7 +187,7 @@ def test_no_data_names_the_ways_out(spec):
 
 
 def test_folder_without_class_folders_gets_a_hint(tmp_path):
-    picture().save(tmp_path / "loose.png")
+    make_image().save(tmp_path / "loose.png")
     with pytest.raises(UserError, match="`real/` and `fake/`"):
         open_source(str(tmp_path), "train")
 

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from fakelens.data.splits import duplicates
 from fakelens.data.splits.duplicates import DISTANCE, group_near, near_pairs, perceptual_hash
-from tests.abuse import picture
+from tests.abuse import make_image
 
 
 def planted(count=300, seed=0):
@@ -59,12 +59,12 @@ def test_many_equal_hashes_are_one_before_the_search():
 
 
 def test_the_hash_is_imagehash_s_and_outlives_saving_and_scaling():
-    photograph = picture(300, 200, seed=1)
+    photograph = make_image(300, 200, seed=1)
     ours = perceptual_hash(photograph)
     assert ours == int(str(imagehash.phash(photograph)), 16)
     file = io.BytesIO()
     photograph.save(file, format="JPEG", quality=50)
     for same in (Image.open(file), photograph.resize((150, 100)), ImageEnhance.Brightness(photograph).enhance(0.8)):
         assert (ours ^ perceptual_hash(same)).bit_count() <= DISTANCE
-    others = [perceptual_hash(picture(300, 200, seed=seed)) for seed in range(2, 40)]
+    others = [perceptual_hash(make_image(300, 200, seed=seed)) for seed in range(2, 40)]
     assert min((ours ^ other).bit_count() for other in others) > duplicates.MAX_DISTANCE

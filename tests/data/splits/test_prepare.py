@@ -1,4 +1,4 @@
-"""Splits that share no picture: a pile cut, splits cleaned, the data otherwise as it was."""
+"""Splits that share no image: an unsplit folder cut, splits cleaned, the data otherwise as it was."""
 
 import io
 import json
@@ -16,14 +16,14 @@ from fakelens.data.sources.opening import examples, open_source
 from fakelens.data.sources.skips import SkipLog
 from fakelens.data.splits.prepare import Preparation, prepare
 from fakelens.errors import UserError
-from tests.abuse import picture
+from tests.abuse import make_image
 from tests.conftest import SCRIPTS
 
 
 def png(seed, quality=None):
-    """A random picture as bytes: a PNG, or a JPEG of a quality, near to it."""
+    """A random image as bytes: a PNG, or a JPEG of a quality, near to it."""
     file = io.BytesIO()
-    picture(64, 64, seed).save(file, **({"format": "JPEG", "quality": quality} if quality else {"format": "PNG"}))
+    make_image(64, 64, seed).save(file, **({"format": "JPEG", "quality": quality} if quality else {"format": "PNG"}))
     return file.getvalue()
 
 
@@ -42,8 +42,8 @@ def files(folder):
 
 
 @pytest.fixture
-def pile(tmp_path):
-    """40 real and 40 fake pictures; 4 near copies of one, a name that two folders have, a damaged file."""
+def unsplit(tmp_path):
+    """40 real and 40 fake images; 4 near copies of one, a name that two folders have, a damaged file."""
     raw = tmp_path / "data" / "raw"
     for number in range(36):
         put(raw / "real" / f"{number}.png", png(number))
@@ -56,9 +56,9 @@ def pile(tmp_path):
     return raw
 
 
-def test_a_pile_is_cut_at_the_shares_with_groups_whole(pile):
-    output = pile.parent / "processed"
-    done = run("--data", pile, "--output", output)
+def test_an_unsplit_folder_is_cut_at_the_fractions_with_whole_groups(unsplit):
+    output = unsplit.parent / "processed"
+    done = run("--data", unsplit, "--output", output)
     assert done.returncode == 0, done.stderr
     numbers = {line.split()[1]: [int(n) for n in line.split() if n.isdigit()] for line in done.stdout.splitlines()[3:]
                if line.startswith("│")}  # fmt: skip
@@ -72,7 +72,7 @@ def test_a_pile_is_cut_at_the_shares_with_groups_whole(pile):
     assert len({member["split"] for member in group["members"]}) == 1 and not group["crosses"]
     written = files(output)
     del written["prepare.json"]
-    assert sorted(written.values()) == sorted(data for name, data in files(pile).items() if "damaged" not in name)
+    assert sorted(written.values()) == sorted(data for name, data in files(unsplit).items() if "damaged" not in name)
     assert sum(name.endswith(("real/5.png", "real/5-2.png")) for name in written) == 2
     assert all(name.split("/")[2] == "deep" for name in written if "/fake/" in name)
     for split in ("train", "validation", "test"):
@@ -80,22 +80,22 @@ def test_a_pile_is_cut_at_the_shares_with_groups_whole(pile):
         assert [one.label for one in read].count(0) == numbers[{"validation": "val"}.get(split, split)][0]
 
 
-def test_a_cut_is_by_content_and_an_added_file_moves_few(pile, tmp_path):
-    def places(data, seed=42):
+def test_a_cut_is_by_content_and_an_added_file_moves_few(unsplit, tmp_path):
+    def assigned(data, seed=42):
         prepare(str(data), [], tmp_path / "out", Preparation(seed=seed))
         found = {data: name.split("/")[0] for name, data in files(tmp_path / "out").items() if "json" not in name}
         shutil.rmtree(tmp_path / "out")
         return found
 
-    first = places(pile)
+    first = assigned(unsplit)
     renamed = tmp_path / "renamed"
-    for number, (name, data) in enumerate(files(pile).items()):
+    for number, (name, data) in enumerate(files(unsplit).items()):
         put(renamed / name.split("/")[0] / f"{number}-{name.rsplit('/', 1)[-1]}", data)
-    assert places(renamed) == first
-    put(pile / "real" / "new.png", png(555))
-    more = places(pile)
-    assert sum(more[data] != place for data, place in first.items()) <= 2
-    assert places(pile, seed=1) != more
+    assert assigned(renamed) == first
+    put(unsplit / "real" / "new.png", png(555))
+    more = assigned(unsplit)
+    assert sum(more[data] != part for data, part in first.items()) <= 2
+    assert assigned(unsplit, seed=1) != more
 
 
 def test_a_group_of_a_third_of_the_images_goes_to_train_with_a_warning(tmp_path):
@@ -181,7 +181,7 @@ def test_the_order_of_keeping(shards):
 
 
 def test_one_split_of_shards_is_cut_with_its_columns(shards, tmp_path):
-    prepare(str(shards), ["train"], tmp_path / "cut", Preparation(shares=(0.5, 0.5, 0)))
+    prepare(str(shards), ["train"], tmp_path / "cut", Preparation(fractions=(0.5, 0.5, 0)))
     assert {path.name.split("-")[0] for path in (tmp_path / "cut").glob("*.parquet")} == {"train", "val"}
     assert prompts(tmp_path / "cut") == {p for p in prompts(shards) if p.startswith("train") and "None None" not in p}
     rows = [row for split in ("train", "validation") for row in open_source(str(tmp_path / "cut"), split).stream]
@@ -211,7 +211,7 @@ def test_report_only_changes_nothing(shards, tmp_path):
     ]
 
 
-def test_a_copy_that_is_cut_short_leaves_nothing(pile, tmp_path, monkeypatch):
+def test_a_copy_that_is_cut_short_leaves_nothing(unsplit, tmp_path, monkeypatch):
     copied = []
 
     def breaks(source, target):
@@ -222,17 +222,19 @@ def test_a_copy_that_is_cut_short_leaves_nothing(pile, tmp_path, monkeypatch):
 
     monkeypatch.setattr("shutil.copyfile", breaks)
     with pytest.raises(UserError, match="No space left on device.*--output"):
-        prepare(str(pile), [], tmp_path / "new" / "out", Preparation())
+        prepare(str(unsplit), [], tmp_path / "new" / "out", Preparation())
     assert len(copied) > 5 and not list((tmp_path / "new").iterdir())
 
 
-@pytest.mark.parametrize("wrong", [{"distance": 11}, {"distance": -1}, {"shares": (0.7, 0.2, 0.2)}, {"shares": (1,)}])
+@pytest.mark.parametrize(
+    "wrong", [{"distance": 11}, {"distance": -1}, {"fractions": (0.7, 0.2, 0.2)}, {"fractions": (1,)}]
+)
 def test_settings_out_of_range(wrong):
-    with pytest.raises(UserError, match="--distance|--shares"):
+    with pytest.raises(UserError, match="--distance|--fractions"):
         Preparation(**wrong)
 
 
-def test_data_that_is_refused(pile, shards, tmp_path, monkeypatch):
+def test_data_that_is_refused(unsplit, shards, tmp_path, monkeypatch):
     put(tmp_path / "one" / "real" / "a.png", png(1))
     put(tmp_path / "junk" / "real" / "a.png", b"junk")
     put(tmp_path / "full" / "file", b"")
@@ -241,13 +243,13 @@ def test_data_that_is_refused(pile, shards, tmp_path, monkeypatch):
         (tmp_path / "nowhere", [], "out", "No data at .*nowhere"),
         (tmp_path / "one", [], "out", "no fake images"),
         (tmp_path / "junk", [], "out", "no image that can be decoded .not an image"),
-        (pile, ["train", "test"], "out", "Leave out --split"),
+        (unsplit, ["train", "test"], "out", "Leave out --split"),
         (shards, [], "out", "Name one --split"),
         (tmp_path / "split", [], "out", "has splits already. Name one --split"),
         (shards, ["train", "train"], "out", "twice"),
         (shards, ["train", "wild"], "out", "no parquet file for split 'wild'"),
-        (pile, [], "full", "full exists and is not empty"),
-        (pile, [], "data/raw/out", "lies inside the data"),
+        (unsplit, [], "full", "full exists and is not empty"),
+        (unsplit, [], "data/raw/out", "lies inside the data"),
     ):
         before = files(tmp_path)
         with pytest.raises(UserError, match=words):

@@ -9,7 +9,7 @@ from fakelens.data.sources.skips import SkipLog
 from fakelens.data.splits import protocols
 from fakelens.errors import UserError
 from fakelens.training.recipe.recipe import load_recipe
-from tests.abuse import picture
+from tests.abuse import make_image
 from tests.tiny_data import image
 
 IMAGE, TEXT = datasets.Image(), datasets.Value("string")
@@ -74,7 +74,7 @@ def written(folder, name, split):
     if name in FOLDERS:
         for number, place in enumerate(FOLDERS[name]):
             (folder / place).mkdir(parents=True)
-            picture(seed=number).save(folder / place / "0.png")
+            make_image(seed=number).save(folder / place / "0.png")
         return folder
     features, *rows = SCHEMAS[name]
     cells = [image(number, "checker" if number == 0 else None) for number in range(2)]

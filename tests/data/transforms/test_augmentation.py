@@ -13,7 +13,7 @@ from fakelens.errors import UserError
 EVERYTHING = [{"name": name, "p": 0.9} for name in TRANSFORMS]
 
 
-def picture(width=48, height=32):
+def make_image(width=48, height=32):
     """A colour gradient with some grain."""
     y, x = np.mgrid[0:height, 0:width]
     pixels = np.stack([x * 255 // width, y * 255 // height, (x * 7 + y * 13) % 256], axis=-1)
@@ -29,14 +29,14 @@ def array(image):
 
 
 def test_an_empty_list_changes_nothing():
-    image = picture()
+    image = make_image()
     assert Augmentation.from_list([])(image, seed=3) is image
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
 @pytest.mark.parametrize("size", [(48, 32), (8, 8), (9, 31)])
 def test_each_changes_pixels_and_keeps_size_and_mode(name, size):
-    image = picture(*size)
+    image = make_image(*size)
     before = array(image)
     results = [Augmentation.from_list([{"name": name, "p": 1}])(image, seed) for seed in range(8)]
     assert all(result.size == size and result.mode == "RGB" for result in results)
@@ -47,10 +47,10 @@ def test_each_changes_pixels_and_keeps_size_and_mode(name, size):
 @pytest.mark.parametrize("settings", [[{"name": name, "p": 0.5}] for name in TRANSFORMS] + [EVERYTHING])
 def test_the_seed_decides_alone_and_the_global_generators_are_left_alone(settings):
     augment = Augmentation.from_list(settings)
-    first = [augment(picture(), seed).tobytes() for seed in range(6)]
+    first = [augment(make_image(), seed).tobytes() for seed in range(6)]
     torch.manual_seed(7), np.random.seed(7), random.seed(7)
     states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
-    assert [augment(picture(), seed).tobytes() for seed in range(6)] == first
+    assert [augment(make_image(), seed).tobytes() for seed in range(6)] == first
     assert torch.equal(states[0], torch.get_rng_state())
     assert (states[1] == np.random.get_state()[1]).all() and states[2] == random.getstate()
     assert len(set(first)) > 1
@@ -64,13 +64,13 @@ def test_the_generator_comes_back_after_an_error():
 
     before = torch.get_rng_state()
     with pytest.raises(OSError):
-        Augmentation((Transform(Broken(), 1.0),))(picture(), 0)
+        Augmentation((Transform(Broken(), 1.0),))(make_image(), 0)
     assert torch.equal(before, torch.get_rng_state())
 
 
 def test_p_is_how_often():
     never, always, half = (Augmentation.from_list([{"name": "vertical_flip", "p": p}]) for p in (0, 1, 0.5))
-    image, flipped = picture(), picture().transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    image, flipped = make_image(), make_image().transpose(Image.Transpose.FLIP_TOP_BOTTOM)
     assert all(never(image, seed) == image and always(image, seed) == flipped for seed in range(50))
     assert 70 < sum(half(image, seed) == flipped for seed in range(200)) < 130
 
@@ -83,7 +83,7 @@ def test_flips_are_halved_by_default_and_the_rest_always_done():
 
 def test_steps_are_done_in_order():
     augment = Augmentation.from_list([{"name": "horizontal_flip", "p": 1}, {"name": "vertical_flip", "p": 1}])
-    assert augment(picture(), 0) == picture().transpose(Image.Transpose.ROTATE_180)
+    assert augment(make_image(), 0) == make_image().transpose(Image.Transpose.ROTATE_180)
 
 
 @pytest.mark.parametrize("name", ["rotation", "colour_jitter", "perspective", "texture"])
@@ -95,7 +95,7 @@ def test_a_strength_of_zero_is_close_to_nothing(name):
         "texture": {"strength": 0},
     }[name]
     augment = Augmentation.from_list([{"name": name, **parameters}])
-    assert np.abs(array(augment(picture(), 1)) - array(picture())).max() <= 1
+    assert np.abs(array(augment(make_image(), 1)) - array(make_image())).max() <= 1
 
 
 class TestTexture:
@@ -159,7 +159,7 @@ class TestIsoNoise:
         assert min(spreads) < 3 and max(spreads) > 20
 
 
-class Pictures(Dataset):
+class Images(Dataset):
     def __init__(self, augment):
         self.augment = augment
 
@@ -167,14 +167,14 @@ class Pictures(Dataset):
         return 6
 
     def __getitem__(self, index):
-        return torch.from_numpy(np.array(self.augment(picture(), index)))
+        return torch.from_numpy(np.array(self.augment(make_image(), index)))
 
 
 def test_pickled_and_in_workers_it_does_the_same():
     augment = Augmentation.from_list(EVERYTHING)
     copy = pickle.loads(pickle.dumps(augment))
-    assert all(copy(picture(), seed) == augment(picture(), seed) for seed in range(4))
-    there, here = (torch.cat(list(DataLoader(Pictures(augment), num_workers=n))) for n in (2, 0))
+    assert all(copy(make_image(), seed) == augment(make_image(), seed) for seed in range(4))
+    there, here = (torch.cat(list(DataLoader(Images(augment), num_workers=n))) for n in (2, 0))
     assert torch.equal(there, here)
 
 
@@ -214,4 +214,4 @@ def test_a_mapping_is_not_a_list_of_steps():
 
 def test_other_modes_are_refused():
     with pytest.raises(ValueError, match="not L"):
-        Augmentation.from_list([{"name": "rotation"}])(picture().convert("L"), 0)
+        Augmentation.from_list([{"name": "rotation"}])(make_image().convert("L"), 0)

@@ -27,7 +27,7 @@ RANGES = [
     {"name": "webp", "quality": [5, 95]},
     {"name": "avif", "quality": [5, 95]},
     {"name": "resize", "scale": [0.2, 1.5]},
-    {"name": "crop", "share": [0.3, 0.9]},
+    {"name": "crop", "fraction": [0.3, 0.9]},
     {"name": "blur", "sigma": [0.5, 3]},
     {"name": "noise", "sigma": [0, 0.3]},
     {"name": "speckle", "sigma": [0, 0.3]},
@@ -79,7 +79,7 @@ def test_ranges_are_drawn_by_the_seed(photograph, settings):
 
 
 def test_both_classes_get_the_same(photograph):
-    """The same picture, once from a real's file and once from a fake's: nothing but pixels and seed counts."""
+    """The same image, once from a real's file and once from a fake's: nothing but pixels and seed counts."""
     real, fake = photograph.copy(), photograph.copy()
     real.format, fake.format = "JPEG", "PNG"
     real.info["label"], fake.info["parameters"] = "real", "a photo of coffee, steps: 30"
@@ -139,7 +139,7 @@ def test_stronger_is_further_from_the_original(photograph, name, key, mild_to_st
 
 class TestCodecs:
     @pytest.mark.parametrize(("name", "format"), [("jpeg", "JPEG"), ("webp", "WEBP"), ("avif", "AVIF")])
-    def test_the_picture_has_been_through_the_format(self, photograph, name, format):
+    def test_the_image_has_been_through_the_format(self, photograph, name, format):
         assert degrade(photograph, [{"name": name}], 0).format == format
 
     def test_views_and_degradations_compress_alike(self, photograph):
@@ -161,7 +161,7 @@ class TestCodecs:
         fixed = [degrade(photograph, [{"name": "jpeg", "quality": q}], 0).tobytes() for q in (50, 51, 52)]
         assert {image.tobytes() for image in drawn} == set(fixed)
 
-    def test_a_picture_longer_than_the_format_becomes_as_long_as_it_can(self):
+    def test_a_image_longer_than_the_format_becomes_as_long_as_it_can(self):
         assert degrade(Image.new("RGB", (17000, 16)), [{"name": "webp"}], 0).size == (16383, 15)
 
     @pytest.mark.parametrize(("name", "format"), [("avif", "AVIF"), ("webp", "WEBP")])
@@ -177,11 +177,11 @@ class TestSizes:
         assert degrade(photograph, [{"name": "resize", "scale": scale, "back": False}], 0).size == size
         assert degrade(photograph, [{"name": "resize", "scale": scale}], 0).size == photograph.size
 
-    def test_a_crop_is_a_part_of_the_picture_anywhere(self, photograph):
+    def test_a_crop_is_a_part_of_the_image_anywhere(self, photograph):
         corners = set()
         pixels = np.asarray(photograph)
         for seed in range(30):
-            part = np.asarray(degrade(photograph, [{"name": "crop", "share": 0.75}], seed))
+            part = np.asarray(degrade(photograph, [{"name": "crop", "fraction": 0.75}], seed))
             assert part.shape == (90, 120, 3)
             ((y, x),) = [
                 (y, x) for y in range(31) for x in range(41) if (pixels[y : y + 90, x : x + 120] == part).all()
@@ -201,7 +201,7 @@ class TestSizes:
         step = {"name": "social_media", "long_side": 100, "sharpen": 0, "quality": 70, "posts": 1}
         assert degrade(photograph, [step], 1).tobytes() == recompress(photograph, 100, 70).tobytes()
 
-    def test_a_screenshot_is_the_picture_between_two_bars(self, photograph):
+    def test_a_screenshot_is_the_image_between_two_bars(self, photograph):
         step = {"name": "screenshot", "scale": 1, "bar": 0.1, "quality": None}
         for seed in range(4):
             after = degrade(photograph, [step], seed)
@@ -239,11 +239,11 @@ class TestCorruptions:
         assert after.min() < 0.8 * thick and after.std() > 0.01
 
     def test_fog_of_slow_decay_has_more_detail(self):
-        def detail(severity):
+        def local_contrast(severity):
             images = [array(degrade(grey(255, 224), [{"name": "fog", "severity": severity}], s)) for s in range(6)]
             return np.mean([np.abs(np.diff(image[..., 0], axis=1)).mean() / image.std() for image in images])
 
-        assert detail(5) > 1.5 * detail(1)
+        assert local_contrast(5) > 1.5 * local_contrast(1)
 
     def test_snow_whitens_and_never_darkens(self, photograph):
         for severity in range(1, 6):
@@ -265,12 +265,12 @@ class TestCorruptions:
 
 class TestOverlayText:
     def test_it_is_somewhere_else_every_time_and_inside(self):
-        places = set()
+        positions = set()
         for seed in range(20):
             ys, xs = np.nonzero((array(degrade(grey(128), [{"name": "overlay_text"}], seed)) != 128).any(axis=2))
-            places.add((ys.min() // 8, xs.min() // 8))
+            positions.add((ys.min() // 8, xs.min() // 8))
             assert 10 < len(ys) < 128 * 128 / 2
-        assert len(places) > 8
+        assert len(positions) > 8
 
     def test_a_long_line_is_made_to_fit(self):
         step = {"name": "overlay_text", "text": "a very long line " * 4, "height": 0.2, "opacity": 1}
@@ -307,7 +307,7 @@ def test_in_turn_gives_each_part_the_seed_and_what_the_last_left(photograph):
     assert InTurn((blur, noise))(photograph, 5).tobytes() == noise(blur(photograph, 5), 5).tobytes()
 
 
-def test_threads_that_share_a_picture_do_not_disturb_each_other(photograph):
+def test_threads_that_share_a_image_do_not_disturb_each_other(photograph):
     chain = Degradations.from_list([step | {"p": 0.5} for step in RANGES])
     expected = [chain(photograph.copy(), seed).tobytes() for seed in range(8)]
     with ThreadPoolExecutor(8) as threads:
@@ -316,7 +316,7 @@ def test_threads_that_share_a_picture_do_not_disturb_each_other(photograph):
             assert [result.tobytes() for result in results] == expected
 
 
-class Pictures(Dataset):
+class Images(Dataset):
     def __init__(self, image, chain):
         self.image, self.chain = image, chain
 
@@ -331,7 +331,7 @@ def test_pickled_and_in_workers_it_does_the_same(photograph):
     chain = Degradations.from_list(EVERYTHING)
     copy = pickle.loads(pickle.dumps(chain))
     assert all(copy(photograph, seed) == chain(photograph, seed) for seed in range(4))
-    there, here = (torch.cat(list(DataLoader(Pictures(photograph, chain), num_workers=n))) for n in (2, 0))
+    there, here = (torch.cat(list(DataLoader(Images(photograph, chain), num_workers=n))) for n in (2, 0))
     assert torch.equal(there, here)
 
 
@@ -365,7 +365,7 @@ def test_the_settings_are_left_as_they_were(photograph):
         ({"name": "resize", "scale": 0}, "scale is 0; it is a number from 0.05 to 2"),
         ({"name": "resize", "filter": "box"}, "filter is 'box'"),
         ({"name": "resize", "back": "no"}, "back is 'no'"),
-        ({"name": "crop", "share": 1.2}, "share is 1.2"),
+        ({"name": "crop", "fraction": 1.2}, "fraction is 1.2"),
         ({"name": "blur", "sigma": -1}, "sigma is -1"),
         ({"name": "noise", "sigma": float("nan")}, "sigma is nan"),
         ({"name": "speckle", "sigma": 5}, "sigma is 5"),

@@ -31,21 +31,21 @@ def test_a_power_law_is_measured_as_one(exponent):
 
 
 @pytest.mark.parametrize("asked", [2.5, 3.5, 4.5])
-def test_a_picture_gets_the_slope_asked_for_and_keeps_its_contrast(photograph, asked):
+def test_a_image_gets_the_slope_asked_for_and_keeps_its_contrast(photograph, asked):
     pixels = np.asarray(degrade(Image.fromarray(photograph), [{"name": "spectrum", "slope": asked}], seed=0))
     assert slope(pixels) == pytest.approx(asked, abs=0.35)
     assert pixels.std() == pytest.approx(photograph.std(), rel=0.1)
     assert pixels.mean() == pytest.approx(photograph.mean(), abs=2)
 
 
-def test_a_blurred_picture_is_brought_back_to_the_sharp_ones_spectrum(photograph):
+def test_a_blurred_image_is_brought_back_to_the_sharp_ones_spectrum(photograph):
     blurred = gaussian_filter(photograph.astype(float), (1, 1, 0))
     asked = radial_spectrum(photograph)
     before = np.abs(radial_spectrum(blurred) - asked).mean()
     assert np.abs(radial_spectrum(with_spectrum(blurred, asked)) - asked).mean() < before / 5
 
 
-def test_its_own_spectrum_leaves_a_picture_as_it_is(photograph):
+def test_its_own_spectrum_leaves_a_image_as_it_is(photograph):
     assert np.abs(with_spectrum(photograph, radial_spectrum(photograph)) - photograph).max() < 0.01
 
 
@@ -57,15 +57,15 @@ def test_no_ring_is_changed_by_more_than_what_is_allowed(photograph):
 
 @pytest.mark.parametrize("size", [(7, 40), (8, 8), (33, 9)])
 def test_small_and_odd_sizes_are_kept(size):
-    picture = Image.effect_noise(size, 40).convert("RGB")
-    assert degrade(picture, [{"name": "spectrum"}], seed=1).size == size
+    image = Image.effect_noise(size, 40).convert("RGB")
+    assert degrade(image, [{"name": "spectrum"}], seed=1).size == size
 
 
-def test_a_flat_picture_stays_flat():
+def test_a_flat_image_stays_flat():
     flat = Image.new("RGB", (64, 64), (90, 120, 30))
     assert degrade(flat, [{"name": "spectrum"}], seed=1).tobytes() == flat.tobytes()
 
 
-def test_a_slope_that_no_picture_has_is_refused():
+def test_a_slope_that_no_image_has_is_refused():
     with pytest.raises(UserError, match="slope is 9; it is a number from 0 to 8"):
         degrade(Image.new("RGB", (8, 8)), [{"name": "spectrum", "slope": 9}], seed=0)

@@ -7,12 +7,12 @@ import pytest
 import yaml
 from PIL import Image
 
+from fakelens.cli.verbs.training import ablate as ablate_verb
 from fakelens.errors import UserError
-from fakelens.evaluation.ablation.ablation import Ablation, ablate, folder_name
-from tests.conftest import load_script
+from fakelens.evaluation.ablation.ablation import Ablation, _earlier, ablate, folder_name
 from tests.tiny_data import write_tiny_data
 
-KEY = "phases.1.adversarial.share"
+KEY = "phases.1.adversarial.fraction"
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def recipe(tmp_path, data):
         "report_to": "none", "disable_tqdm": True, "use_cpu": True,
         "phases": [
             {"name": "base", "steps": 2},
-            {"name": "adversarial", "steps": 2, "adversarial": {"share": 0.3, "eps": [0.1]}},
+            {"name": "adversarial", "steps": 2, "adversarial": {"fraction": 0.3, "eps": [0.1]}},
         ],
     }  # fmt: skip
     path = tmp_path / "recipe.yaml"
@@ -39,7 +39,7 @@ def recipe(tmp_path, data):
 
 @pytest.fixture(scope="module")
 def script():
-    return load_script("ablate")
+    return ablate_verb
 
 
 def call(script, *arguments):
@@ -59,13 +59,13 @@ def test_two_values_make_two_models_one_table_and_one_plot(script, recipe, tmp_p
         (0, "0", "done"),
         (1.0, "1.0", "done"),
     ]
-    assert report["base"]["seed"] == 7 and report["judging"]["eps"] == [0, 0.05]
+    assert report["base"]["seed"] == 7 and report["evaluation"]["eps"] == [0, 0.05]
     for one in report["results"]:
         keys = json.loads((output / one["folder"] / "recipe.json").read_text())
-        assert keys["phases"][1]["adversarial"] == {"share": one["value"], "eps": [0.1]} and keys["seed"] == 7
-        judged = json.loads((output / one["folder"] / "report" / "report.json").read_text())["models"][0]
-        assert one["metrics"] == judged["results"]["test"]["raw"]["overall"]
-        assert one["attacks"]["fgsm"][1] == judged["attacks"]["test"]["fgsm"][1]
+        assert keys["phases"][1]["adversarial"] == {"fraction": one["value"], "eps": [0.1]} and keys["seed"] == 7
+        scored = json.loads((output / one["folder"] / "report" / "report.json").read_text())["models"][0]
+        assert one["metrics"] == scored["results"]["test"]["raw"]["overall"]
+        assert one["attacks"]["fgsm"][1] == scored["attacks"]["test"]["fgsm"][1]
     none, all_of_them = (one["metrics"] for one in report["results"])
     assert none["brier"] != all_of_them["brier"]  # the key reached the training
     with (output / "ablation.csv").open(newline="") as file:
@@ -88,14 +88,14 @@ def test_a_finished_value_is_not_trained_again_and_a_new_one_joins_it(recipe, tm
     first = ablate(Ablation(recipe, "learning_rate", ["1e-3"]), output, said.append)
     before = weights(output)
     report_of_first = output / "1e-3" / "report" / "report.json"
-    judged = report_of_first.stat().st_mtime_ns
+    scored = report_of_first.stat().st_mtime_ns
     both = ablate(Ablation(recipe, "learning_rate", ["1e-3", "1e-2"]), output, said.append)
-    assert both["results"][0] == first["results"][0] and report_of_first.stat().st_mtime_ns == judged
+    assert both["results"][0] == first["results"][0] and report_of_first.stat().st_mtime_ns == scored
     assert before.items() < weights(output).items()
-    # Judged in another way, the models stay and the results do not.
+    # Scored in another way, the models stay and the results do not.
     ablation = Ablation(recipe, "learning_rate", ["1e-3", "1e-2"], split="validation")
     other = ablate(ablation, output, said.append)
-    assert before.items() < weights(output).items() and report_of_first.stat().st_mtime_ns > judged
+    assert before.items() < weights(output).items() and report_of_first.stat().st_mtime_ns > scored
     assert other["results"][0]["metrics"]["brier"] != first["results"][0]["metrics"]["brier"]
     assert said[0] == "learning_rate = 1e-3"
 
@@ -110,19 +110,19 @@ def test_a_value_that_fails_is_recorded_and_the_others_run(script, recipe, tmp_p
     assert "nonsense is not a valid SchedulerType" in results[1]["error"]
     assert "phases.0.schedule = nonsense failed" in capsys.readouterr().err
     assert "**nonsense failed:**" in (output / "ablation.md").read_text()
-    assert call(script, recipe, "--key", KEY, "--values", 2, 0, "--output", tmp_path / "shares") == 1
-    results = json.loads((tmp_path / "shares" / "ablation.json").read_text())["results"]
+    assert call(script, recipe, "--key", KEY, "--values", 2, 0, "--output", tmp_path / "fractions") == 1
+    results = json.loads((tmp_path / "fractions" / "ablation.json").read_text())["results"]
     assert [one["status"] for one in results] == ["failed", "done"]
-    assert "share is 2" in results[0]["error"]
+    assert "fraction is 2" in results[0]["error"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--key", "phases.0.adversarial.share", "--values", 0, 1], "eps is missing"),
-        (["--key", "phases.5.adversarial.share", "--values", 0, 1], "leads nowhere"),
+        (["--key", "phases.0.adversarial.fraction", "--values", 0, 1], "eps is missing"),
+        (["--key", "phases.5.adversarial.fraction", "--values", 0, 1], "leads nowhere"),
         (["--key", "learning_rat", "--values", 0.1], "Did you mean learning_rate"),
-        (["--key", KEY, "--values", 2, 3], "share is 2"),
+        (["--key", KEY, "--values", 2, 3], "fraction is 2"),
         (["--key", "seed", "--values", 1, "--split", "wild"], "no parquet file for split 'wild'"),
         (["--key", "seed", "--values", 1, "--attack", "fgsm", "--eps", 7], r"lies in \[0, 1\]"),
         (["--key", "seed", "--values", 1, "--eps", 0.1], "belong to --attack"),
@@ -156,3 +156,15 @@ def test_every_value_has_a_folder_of_its_own():
     names = [folder_name(text) for text in texts]
     assert names[:3] == texts[:3] and len(set(names)) == len(texts)
     assert all(name and "/" not in name and not name.startswith(".") and len(name) < 60 for name in names)
+
+
+def test_results_of_an_older_record_are_taken_up(tmp_path):
+    report = {"recipe": "r.yaml", "key": KEY, "base": {"extra_fraction": 0.2}, "evaluation": {"split": "test"}}
+    done = {"folder": "0", "status": "done"}
+    names_before = {
+        "key": KEY.replace("fraction", "share"),
+        "base": {"extra_share": 0.2},
+        "judging": {"split": "test"},
+    }
+    (tmp_path / "ablation.json").write_text(json.dumps({"recipe": "r.yaml", "results": [done]} | names_before))
+    assert _earlier(tmp_path, report) == {"0": done}

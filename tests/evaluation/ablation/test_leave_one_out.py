@@ -1,4 +1,4 @@
-"""`scripts/leave_one_out.py`: a recipe trained without each generator, judged on the one it never saw."""
+"""`scripts/leave_one_out.py`: a recipe trained without each generator, evaluated on the one it never saw."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,8 @@ import pytest
 import yaml
 from PIL import Image
 
+from fakelens.cli.verbs.training import leave_one_out as leave_one_out_verb
 from fakelens.errors import UserError
-from tests.conftest import load_script
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def recipe(tmp_path, tiny_data):
 
 @pytest.fixture(scope="module")
 def script():
-    return load_script("leave_one_out")
+    return leave_one_out_verb
 
 
 def call(script, *arguments):
@@ -47,8 +47,8 @@ def test_each_generator_is_left_out_once_and_what_is_finished_is_not_repeated(sc
     for one in report["results"]:
         assert one["fakes"] == 6 and one["held_out"]["fake"] == one["seen"]["fake"] == 6
         folder = next(path for path in output.glob("runs/*") if one["generator"] in path.name)
-        judged = json.loads((folder / "report" / "report.json").read_text())["models"][0]["results"]["test"]["raw"]
-        assert one["held_out"] == judged["per_generator"][one["generator"]]
+        scored = json.loads((folder / "report" / "report.json").read_text())["models"][0]["results"]["test"]["raw"]
+        assert one["held_out"] == scored["per_generator"][one["generator"]]
     for column in ("held_out", "seen"):
         mean = sum(one[column]["auroc"] for one in report["results"]) / 2
         assert report["macro"][column] == pytest.approx(mean)

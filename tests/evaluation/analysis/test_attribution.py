@@ -7,7 +7,7 @@ import pytest
 
 from fakelens.data.sources.opening import open_source
 from fakelens.errors import UserError
-from fakelens.evaluation.analysis.attribution import UNKNOWN, attribute, likeliest_share, name_generators
+from fakelens.evaluation.analysis.attribution import UNKNOWN, attribute, likeliest_fraction, name_generators
 from fakelens.evaluation.plots.plots import draw_attributions
 from fakelens.evaluation.report.console import print_summary
 from fakelens.evaluation.run import Options, evaluate_models
@@ -23,11 +23,11 @@ CLASSES = ("real", "alpha", "beta")
         ([0.7, 0.2, 0.1], 0.5, 0.5, "real"),
         ([0.1, 0.8, 0.1], 0.5, 0.5, "alpha"),
         ([0.0, 0.52, 0.48], 0.5, 0.6, UNKNOWN),
-        ([0.4, 0.3, 0.3], 0.5, 0.6, UNKNOWN),  # called fake though "real" is the likeliest class: the verdict rules
+        ([0.4, 0.3, 0.3], 0.5, 0.6, UNKNOWN),  # predicted fake though "real" is the likeliest class: the verdict rules
         ([0.4, 0.2, 0.4], 0.5, 0.6, "beta"),
         ([0.4, 0.2, 0.4], 0.7, 0.6, "real"),
         ([0.9, 0.09, 0.01], 0.05, 0.8, "alpha"),
-        ([1.0, 0.0, 0.0], 0.0, 0.5, UNKNOWN),  # called fake without a trace of any
+        ([1.0, 0.0, 0.0], 0.0, 0.5, UNKNOWN),  # predicted fake without a trace of any
     ],
 )
 def test_the_rule(odds, threshold, unknown_below, answer):
@@ -47,8 +47,8 @@ ODDS = [
     [0.8, 0.1, 0.1],  # real
     [0.4, 0.5, 0.1],  # alpha
     [0.1, 0.8, 0.1],  # alpha
-    [0.2, 0.45, 0.35],  # unknown, share .5625
-    [0.1, 0.5, 0.4],  # unknown, share .5556
+    [0.2, 0.45, 0.35],  # unknown, fraction .5625
+    [0.1, 0.5, 0.4],  # unknown, fraction .5556
     [0.1, 0.0, 0.9],  # beta
     [0.1, 0.0, 0.9],
 ]
@@ -61,7 +61,7 @@ def test_numbers_by_hand():
     assert found["confusion"] == [[1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 1, 1]]
     assert found["accuracy"] == pytest.approx(3 / 6) and found["macro_recall"] == pytest.approx((1 + 1 + 1) / 6)
     assert found["closed_set_accuracy"] == pytest.approx(3 / 4)
-    # shares of known fakes .889 and .5625, of unknown ones .556 and 1: two pairs of four are in order
+    # fractions of known fakes .889 and .5625, of unknown ones .556 and 1: two pairs of four are in order
     assert found["open_set_auroc"] == 0.5
     assert (found["unknown_below"], found["unstated"]) == (0.6, 1)
 
@@ -82,7 +82,7 @@ def test_p_fake_is_one_minus_p_real_wherever_real_stands(tiny_data, attributor, 
     for view in ("raw", "hard"):
         np.testing.assert_allclose(found.scores[view], 1 - found.probabilities[view][:, 0], atol=1e-12)
         np.testing.assert_allclose(found.probabilities[view].sum(axis=1), 1, atol=1e-12)
-    np.testing.assert_allclose(likeliest_share(found.probabilities["raw"]), 2 / 3, atol=1e-5)
+    np.testing.assert_allclose(likeliest_fraction(found.probabilities["raw"]), 2 / 3, atol=1e-5)
     two = predict(load_detector(learned, device="cpu"), source, ("raw",))
     np.testing.assert_allclose(found.scores["raw"], two.scores["raw"], atol=1e-5)
     assert two.classes == () and two.probabilities == {}
@@ -119,7 +119,7 @@ def test_the_threshold_reaches_the_report(tmp_path, tiny_data, attributor):
         report = evaluate_models(*arguments, options=Options(["raw"], device="cpu", unknown_below=unknown_below))
         answers = np.sum(report["models"][0]["attribution"]["test"]["raw"]["confusion"], axis=0)
         assert (answers[1] > 0, answers[3] > 0) == (named, not named)
-    with pytest.raises(UserError, match=r"share of P\(fake\)"):
+    with pytest.raises(UserError, match=r"fraction of P\(fake\)"):
         evaluate_models(*arguments, options=Options(unknown_below=1.1))
 
 
@@ -131,7 +131,7 @@ def test_data_without_names_of_generators_say_nothing_of_them(tmp_path, class_fo
     assert "plots/attribution_test_raw.png" not in report["plots"]
 
 
-def test_many_generators_have_a_large_picture(tmp_path):
+def test_many_generators_have_a_large_image(tmp_path):
     from PIL import Image
 
     few = attribute(predictions(TRUTH, ODDS), "raw", 0.5)

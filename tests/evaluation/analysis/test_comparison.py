@@ -39,8 +39,8 @@ def by_all_pairs(scores_a, scores_b, labels):
     kernels = [(np.sign(s[labels == 1][:, None] - s[labels == 0][None, :]) + 1) / 2 for s in (scores_a, scores_b)]
     aurocs = [kernel.mean() for kernel in kernels]
     of_fakes = np.cov(np.stack([kernel.mean(axis=1) for kernel in kernels]))
-    of_reals = np.cov(np.stack([kernel.mean(axis=0) for kernel in kernels]))
-    covariance = of_fakes / (labels == 1).sum() + of_reals / (labels == 0).sum()
+    of_real = np.cov(np.stack([kernel.mean(axis=0) for kernel in kernels]))
+    covariance = of_fakes / (labels == 1).sum() + of_real / (labels == 0).sum()
     error = np.sqrt(np.array([1, -1]) @ covariance @ np.array([1, -1]))
     return aurocs, error
 
@@ -59,10 +59,10 @@ def test_delong_is_the_sum_over_all_pairs(digits):
 
 
 def test_delong_agrees_with_a_bootstrap_of_the_difference():
-    reals, fakes = np.flatnonzero(LABELS == 0), np.flatnonzero(LABELS == 1)
+    real_scores, fakes = np.flatnonzero(LABELS == 0), np.flatnonzero(LABELS == 1)
     differences = []
     for _ in range(300):
-        drawn = np.concatenate([RNG.choice(reals, len(reals)), RNG.choice(fakes, len(fakes))])
+        drawn = np.concatenate([RNG.choice(real_scores, len(real_scores)), RNG.choice(fakes, len(fakes))])
         differences.append(roc_auc_score(LABELS[drawn], GOOD[drawn]) - roc_auc_score(LABELS[drawn], BAD[drawn]))
     found = delong(GOOD, BAD, LABELS)
     assert found["interval"] == pytest.approx(np.quantile(differences, [0.025, 0.975]), abs=0.015)
@@ -98,13 +98,13 @@ def test_what_cannot_be_told():
 
 
 def test_mcnemar_by_hand():
-    """Ten images that only one model judges right, nine of them the first: 2 * (1 + 10) / 2 ** 10."""
+    """Ten images that only one model classifies right, nine of them the first: 2 * (1 + 10) / 2 ** 10."""
     labels = np.ones(30, dtype=int)
-    called_a, called_b = np.arange(30) < 19, (np.arange(30) < 10) | (np.arange(30) == 29)
-    assert mcnemar(called_a, called_b, labels) == pytest.approx(
+    predicted_a, predicted_b = np.arange(30) < 19, (np.arange(30) < 10) | (np.arange(30) == 29)
+    assert mcnemar(predicted_a, predicted_b, labels) == pytest.approx(
         {"accuracy_difference": 8 / 30, "mcnemar_p": 22 / 1024}
     )
-    assert mcnemar(called_a, called_a, labels) == {"accuracy_difference": 0, "mcnemar_p": 1}
+    assert mcnemar(predicted_a, predicted_a, labels) == {"accuracy_difference": 0, "mcnemar_p": 1}
 
 
 def test_holm_by_hand():
@@ -125,8 +125,8 @@ def two_splits(name, raw, hard):
 
 def test_every_pair_split_and_view(tmp_path):
     third = GOOD.astype(np.float32)
-    judged = {"a": two_splits("a", GOOD, BAD), "b": two_splits("b", BAD, BAD), "c": two_splits("c", third, GOOD)}
-    rows = compare(judged, {"a": 0.5, "b": 0.4, "c": 0.5})
+    scored = {"a": two_splits("a", GOOD, BAD), "b": two_splits("b", BAD, BAD), "c": two_splits("c", third, GOOD)}
+    rows = compare(scored, {"a": 0.5, "b": 0.4, "c": 0.5})
     assert {(r["split"], r["view"], r["model_a"], r["model_b"]) for r in rows} == {
         (split, view, *pair)
         for split in ("test", "fakes")
@@ -162,14 +162,14 @@ def test_a_verdict_at_the_threshold_is_the_reports():
     """float32(0.7) is below 0.7, as `detection_metrics` has it; compared as float32 it would not be."""
     low, high = np.full(4, 0.7, dtype=np.float32), np.full(4, 0.8, dtype=np.float32)
     labels = np.ones(4, dtype=int)
-    judged = {"a": [predictions("a", labels=labels, raw=high)], "b": [predictions("b", labels=labels, raw=low)]}
-    assert compare(judged, {"a": 0.7, "b": 0.7})[0]["accuracy_difference"] == 1
+    scored = {"a": [predictions("a", labels=labels, raw=high)], "b": [predictions("b", labels=labels, raw=low)]}
+    assert compare(scored, {"a": 0.7, "b": 0.7})[0]["accuracy_difference"] == 1
 
 
 def test_other_images_are_refused():
     a = predictions("a", raw=GOOD)
     b = replace(a, model="b", ids=a.ids[::-1])
-    with pytest.raises(UserError, match="a and b were not judged on the same images of split 'test'"):
+    with pytest.raises(UserError, match="a and b were not evaluated on the same images of split 'test'"):
         compare({"a": [a], "b": [b]}, {"a": 0.5, "b": 0.5})
 
 

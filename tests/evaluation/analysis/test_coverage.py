@@ -1,4 +1,4 @@
-"""Coverage: what is judged, what is left uncertain, and the errors that are left."""
+"""Coverage: what is scored, what is left uncertain, and the errors that are left."""
 
 import json
 
@@ -29,7 +29,7 @@ def predictions(scores, labels):
 
 
 def test_the_curve_by_hand():
-    """Log-odds are 4.6, 1.4, .4 on either side: two images at a time are judged, and the second pair has an error."""
+    """Log-odds are 4.6, 1.4, .4 on either side: two images at a time are scored, and the second pair has an error."""
     curve = coverage_curve(SCORES, LABELS, 0.5)
     assert curve["coverage"] == pytest.approx([1 / 3, 2 / 3, 1])
     assert curve["error"] == pytest.approx([0, 1 / 4, 1 / 3])
@@ -62,7 +62,7 @@ def test_the_band_by_hand():
             "error": 1 / 4,
             "error_without_band": 2 / 6,
             "false_positive_rate": 0,
-            "judged_false_positive_rate": 0,
+            "covered_false_positive_rate": 0,
             "miss_rate": 1 / 3,
             "uncertain_real": 2 / 3,
             "uncertain_fake": 0,
@@ -72,7 +72,7 @@ def test_the_band_by_hand():
     assert empty["coverage"] == 1 and empty["error"] == empty["error_without_band"] == pytest.approx(2 / 6)
 
 
-def test_one_class_and_nothing_judged_are_none_and_json():
+def test_one_class_and_nothing_scored_are_none_and_json():
     one = coverage(predictions(SCORES, np.zeros(6, dtype=int)), 0.5, (0.0, 1.1))["raw"]
     assert one["band"]["error"] is None and one["band"]["miss_rate"] is None and one["band"]["coverage"] == 0
     assert set(one["curve"]["miss_rate"]) == {None}
@@ -95,7 +95,7 @@ def test_real_images_called_fake_are_counted_by_source():
     assert json.loads(json.dumps(found)) == found
 
 
-def test_table_and_picture(tmp_path):
+def test_table_and_image(tmp_path):
     found = {"a": coverage(predictions(SCORES, LABELS), 0.5, (0.3, 0.8))["raw"]}
     found["b"] = coverage(predictions(SCORES, np.zeros(6, dtype=int)), 0.5, (0.5, 0.5))["raw"]
     text = table(*coverage_table((name, "raw", one) for name, one in found.items()))

@@ -20,13 +20,13 @@ def test_what_was_before_is_computed_from_what_is(classes, tmp_path):
     nothing, many = np.full(4000, ""), classes > 2
     names = tuple(map(str, range(classes))) if many else ()
     probabilities = {"raw": now} if many else {}
-    judged = Predictions(
+    scored = Predictions(
         "m", "t", nothing, labels, nothing, nothing, {"raw": p_fake(now)}, {}, 1, names, probabilities
     )
-    found = before_and_after(judged, 4)["raw"]
+    found = before_and_after(scored, 4)["raw"]
     assert found["before"]["ece"] == pytest.approx(expected_calibration_error(p_fake(raw), labels))
     assert found["after"]["ece"] < 0.03 < found["before"]["ece"]
     assert found["after"]["nll"] < found["before"]["nll"] and found["after"]["brier"] < found["before"]["brier"]
-    assert before_and_after(judged, 1)["raw"]["before"]["ece"] == pytest.approx(found["after"]["ece"])
+    assert before_and_after(scored, 1)["raw"]["before"]["ece"] == pytest.approx(found["after"]["ece"])
     path = draw_reliability({"m": found, "n": found}, "Reliability", tmp_path / "plots" / "r.png")
     assert Image.open(path).width > 800

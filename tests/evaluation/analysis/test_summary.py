@@ -18,7 +18,7 @@ SOURCES = np.array(["one", "two", "", "one", "one", "two", "", "three"])
 SCORES = np.array([0.1, 0.6, 0.3, 0.2, 0.9, 0.8, 0.25, 0.15])
 
 
-def test_a_generator_is_judged_against_all_reals():
+def test_a_generator_is_scored_against_all_real_images():
     found = summarise_view(SCORES, LABELS, generators, SOURCES, 0.5)
     for name in ("alpha", "beta"):
         chosen = (LABELS == 0) | (generators == name)
@@ -31,7 +31,7 @@ def test_a_generator_is_judged_against_all_reals():
     assert found["worst_generator"].items() >= {"name": "beta", "auroc": aurocs["beta"]}.items()
 
 
-def test_a_source_is_judged_by_its_own_rows():
+def test_a_source_is_scored_by_its_own_rows():
     found = summarise_view(SCORES, LABELS, generators, SOURCES, 0.5)["per_source"]
     assert {name: (n["real"], n["fake"]) for name, n in found.items()} == {
         "one": (2, 1),
@@ -47,7 +47,7 @@ def test_no_sources_named():
     assert summarise_view(SCORES, LABELS, generators, np.full(8, ""), 0.5)["per_source"] == {}
 
 
-def test_reals_alone():
+def test_real_images_alone():
     real = LABELS == 0
     found = summarise_view(SCORES[real], LABELS[real], generators[real], SOURCES[real], 0.5)
     assert (found["per_generator"], found["macro_auroc_over_generators"], found["worst_generator"]) == ({}, None, None)
@@ -103,7 +103,7 @@ def test_every_number_has_its_interval():
 
 
 def test_the_interval_of_the_mean_is_that_of_joint_resamples():
-    """Reals are shared, so that it is wider than independent groups would make it, but narrower than each."""
+    """Real images are shared, so that it is wider than independent groups would make it, but narrower than each."""
     scores, labels, makers, sources = larger()
     found = summarise_view(scores, labels, makers, np.full(600, ""), 0.5)
     low, high = found["macro_auroc_over_generators_interval"]
@@ -113,8 +113,8 @@ def test_the_interval_of_the_mean_is_that_of_joint_resamples():
     by_hand = []
     rng, classes = np.random.default_rng(1), [scores[makers == name] for name in ("real", "alpha", "beta")]
     for _ in range(300):
-        reals, *fakes = (rng.choice(one, len(one)) for one in classes)
-        aurocs = [roc_auc_score(np.repeat([0, 1], 200), np.concatenate([reals, one])) for one in fakes]
+        real_scores, *fakes = (rng.choice(one, len(one)) for one in classes)
+        aurocs = [roc_auc_score(np.repeat([0, 1], 200), np.concatenate([real_scores, one])) for one in fakes]
         by_hand.append(np.mean(aurocs))
     assert [low, high] == pytest.approx(np.quantile(by_hand, [0.025, 0.975]), abs=0.2 * (high - low))
     assert (found["macro_auroc_over_sources"], found["worst_source"]) == (None, None)

@@ -43,18 +43,18 @@ def test_strengths_do_not_depend_on_the_others_in_the_list(source, learned):
 
 
 def test_changed_verdicts_are_counted_against_the_clean_ones(source, learned, tmp_path):
-    """Also where the clean picture is not among the strengths."""
+    """Also where the clean image is not among the strengths."""
     detector = load_detector(learned, device="cpu")
     rows = list(source.stream)
     clean = processed(detector, [decode_image(row_bytes(row["image"])).image for row in rows])
     labels = torch.tensor([row["label"] for row in rows])
-    before = detector.judge_pixels(clean) >= detector.threshold
-    after = detector.judge_pixels(Attack(detector, "fgsm")(clean, labels, 0.08)) >= detector.threshold
+    before = detector.score_pixels(clean) >= detector.threshold
+    after = detector.score_pixels(Attack(detector, "fgsm")(clean, labels, 0.08)) >= detector.threshold
     table = attack_table(detector, source, (0.08,), batch_size=7)
     (row,) = table
     assert row["flipped"] == (before != after).mean() > 0
-    assert row["reals_became_fake"] == (~before & after)[labels.numpy() == 0].mean()
-    assert row["fakes_became_real"] == (before & ~after)[labels.numpy() == 1].mean()
+    assert row["real_to_fake"] == (~before & after)[labels.numpy() == 0].mean()
+    assert row["fake_to_real"] == (before & ~after)[labels.numpy() == 1].mean()
     assert attack_table(detector, source, (0.0,))[0]["flipped"] == 0
     wide = Image.open(draw_attacks({"before": {"fgsm": table}, "after": {"fgsm": table}}, "test", tmp_path))
     assert wide.width > 1400  # accuracy, AUROC and verdicts changed
@@ -91,7 +91,7 @@ def test_the_network_is_left_as_it_was(source, learned):
 
 
 def test_a_part_of_a_split_that_starts_with_one_class_has_both(parquet, tiny_model):
-    """Eight reals come first, one of them damaged."""
+    """Eight real images come first, one of them damaged."""
     detector, source = load_detector(tiny_model, device="cpu"), open_source(str(parquet), "test")
     row = attack_table(detector, source, (0.05,), images=5)[0]
     assert (row["real"], row["fake"]) == (3, 2)

@@ -1,4 +1,4 @@
-"""Panels of attacked pictures: the same samples for all, true to the attack, every number beside its picture."""
+"""Panels of attacked images: the same samples for all, true to the attack, every number beside its image."""
 
 import json
 
@@ -15,33 +15,33 @@ from fakelens.inference.detector import load_detector
 
 @pytest.mark.parametrize("method", ["fgsm", "pgd"])
 @pytest.mark.parametrize("model", ["learned", "learned_crops", "attributor"])
-def test_pictures_and_numbers_are_those_of_the_attack(tiny_data, model, method, request):
+def test_images_and_numbers_are_those_of_the_attack(tiny_data, model, method, request):
     detector, source = (
         load_detector(request.getfixturevalue(model), device="cpu"),
         open_source(str(tiny_data), "test"),
     )
     panel = attack_panel(detector, source, method=method)
-    assert panel.pictures.shape == (6, 4, 32, 32, 3)  # four crops of 16 pixels make a square of 32
+    assert panel.images.shape == (6, 4, 32, 32, 3)  # four crops of 16 pixels make a square of 32
     assert [sample["label"] for sample in panel.samples] == [0, 0, 0, 1, 1, 1]
     rows = {row["id"]: row for row in source.stream}
-    for sample, pictures in zip(panel.samples, panel.pictures.astype(int), strict=True):
-        picture = decode_image(row_bytes(rows[sample["id"]]["image"])).image
-        assert sample["clean"]["score"] == pytest.approx(detector.scores([picture])[0], abs=1e-5)
-        assert [judged["eps"] for judged in sample["attacked"]] == [0, 0.02, 0.05, 0.08]
+    for sample, images in zip(panel.samples, panel.images.astype(int), strict=True):
+        image = decode_image(row_bytes(rows[sample["id"]]["image"])).image
+        assert sample["clean"]["score"] == pytest.approx(detector.scores([image])[0], abs=1e-5)
+        assert [scored["eps"] for scored in sample["attacked"]] == [0, 0.02, 0.05, 0.08]
         assert sample["attacked"][0] == {"eps": 0.0} | sample["clean"] | {"changed": False}
-        for judged, attacked in zip(sample["attacked"], pictures, strict=True):
-            assert np.abs(attacked - pictures[0]).max() <= 255 * judged["eps"] + 1
-            assert judged["verdict"] == ("fake" if judged["score"] >= detector.threshold else "real")
-            assert judged["changed"] == (judged["verdict"] != sample["clean"]["verdict"])
-    furthest = np.abs(panel.pictures.astype(int) - panel.pictures[:, :1]).max(axis=(0, 2, 3, 4))
+        for scored, attacked in zip(sample["attacked"], images, strict=True):
+            assert np.abs(attacked - images[0]).max() <= 255 * scored["eps"] + 1
+            assert scored["verdict"] == ("fake" if scored["score"] >= detector.threshold else "real")
+            assert scored["changed"] == (scored["verdict"] != sample["clean"]["verdict"])
+    furthest = np.abs(panel.images.astype(int) - panel.images[:, :1]).max(axis=(0, 2, 3, 4))
     assert np.diff(furthest).min() > 2 and furthest[0] == 0  # a stronger attack moves pixels further
-    assert any(judged["changed"] for sample in panel.samples for judged in sample["attacked"])
+    assert any(scored["changed"] for sample in panel.samples for scored in sample["attacked"])
     assert json.loads(json.dumps(panel.samples, allow_nan=False)) == panel.samples
     again = attack_panel(detector, source, method=method)
-    assert again.samples == panel.samples and (again.pictures == panel.pictures).all()
+    assert again.samples == panel.samples and (again.images == panel.images).all()
 
 
-def test_a_picture_of_its_own_for_every_model_and_method(tmp_path, tiny_data, learned, learned_crops):
+def test_a_image_of_its_own_for_every_model_and_method(tmp_path, tiny_data, learned, learned_crops):
     source = open_source(str(tiny_data), "test")
     panels = {}
     for folder in (learned, learned_crops):
@@ -57,13 +57,13 @@ def test_a_picture_of_its_own_for_every_model_and_method(tmp_path, tiny_data, le
 
 
 def test_another_image_stands_in_for_one_that_cannot_be_decoded(parquet, tiny_model):
-    """Of eight reals at the start, the fourth is damaged."""
+    """Of eight real images at the start, the fourth is damaged."""
     source = open_source(str(parquet), "test")
     panel = attack_panel(load_detector(tiny_model, device="cpu"), source, (0.05,), samples=8)
-    reals = [row["id"] for row in source.stream if row["label"] == 0]
-    assert [sample["id"] for sample in panel.samples[:4]] == [*reals[:3], reals[4]]
+    real_scores = [row["id"] for row in source.stream if row["label"] == 0]
+    assert [sample["id"] for sample in panel.samples[:4]] == [*real_scores[:3], real_scores[4]]
     assert [sample["generator"] for sample in panel.samples[4:]] == ["alpha"] * 4
-    # The clean picture need not be among the strengths for a change to be seen.
+    # The clean image need not be among the strengths for a change to be seen.
     for sample in panel.samples:
         assert sample["attacked"][0]["changed"] == (sample["attacked"][0]["verdict"] != sample["clean"]["verdict"])
 

@@ -1,4 +1,4 @@
-"""The curves in report.json are those of the pictures."""
+"""The curves in report.json are those of the images."""
 
 import numpy as np
 import pytest

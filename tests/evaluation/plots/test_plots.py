@@ -62,6 +62,6 @@ def test_learning_curves_from_a_record_of_phases(tmp_path):
     assert Image.open(path).width > 500
 
 
-def test_an_empty_record_is_an_empty_picture(tmp_path):
+def test_an_empty_record_is_an_empty_image(tmp_path):
     (tmp_path / "metrics.csv").write_text("phase,step,loss\n")
     assert learning_curves(tmp_path / "metrics.csv", tmp_path).exists()

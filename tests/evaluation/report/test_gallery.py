@@ -1,4 +1,4 @@
-"""The images that a detector was surest of: the right ones, with their pictures and numbers."""
+"""The images that a detector was surest of: the right ones, with their images and numbers."""
 
 import json
 from html.parser import HTMLParser
@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from fakelens.data.sources.opening import open_source
-from fakelens.evaluation.report.gallery import KINDS, build_gallery, evidence_shares, surest, write_gallery
+from fakelens.evaluation.report.gallery import KINDS, build_gallery, heat_map_fractions, surest, write_gallery
 from fakelens.evaluation.scoring.predict import predict
 from fakelens.inference.detector import load_detector
 
@@ -43,11 +43,11 @@ def shown(tiny_model, parquet, tmp_path_factory):
 def test_each_kind_is_led_by_its_surest(shown):
     predictions, threshold, _, said = shown
     scores, labels = predictions.scores["raw"], predictions.labels
-    called = np.where(scores >= threshold, 1, 0)
+    predicted_fake = np.where(scores >= threshold, 1, 0)
     for kind, (verdict, truth) in {
         "false_positive": (1, 0), "false_negative": (0, 1), "true_positive": (1, 1), "true_negative": (0, 0),
     }.items():  # fmt: skip
-        of_kind = scores[(called == verdict) & (labels == truth)]
+        of_kind = scores[(predicted_fake == verdict) & (labels == truth)]
         expected = sorted(of_kind, reverse=bool(verdict))[:2]
         assert [one["score"] for one in said if one["kind"] == kind] == expected
     assert {one["kind"] for one in said} <= set(KINDS)
@@ -59,9 +59,9 @@ def test_the_page_shows_what_the_report_says(shown):
     page = Words((folder / "gallery" / "index.html").read_text())
     assert len(page.images) == 2 * len(said)
     for one in said:
-        for key in ("picture", "heat_map"):
-            with Image.open(folder / one[key]) as picture:
-                assert picture.size == (one["file"]["width"], one["file"]["height"])
+        for key in ("image", "heat_map"):
+            with Image.open(folder / one[key]) as opened:
+                assert opened.size == (one["file"]["width"], one["file"]["height"])
         assert one["id"] in page.text
         assert one["remark"] in page.text
     assert all((folder / "gallery" / image["src"]).is_file() and image["alt"] for image in page.images)
@@ -77,9 +77,9 @@ def test_the_surest_of_a_perfect_detector_has_no_errors(shown):
 
 
 def test_where_the_evidence_lies():
-    evidence = np.full((30, 60), 0.5)
-    assert evidence_shares(evidence) == {"fake": 0, "real": 0, "strongest": None}
-    evidence[20:, :20] = 0.9
-    evidence[:10] = 0.1
-    assert evidence_shares(evidence) == {"fake": pytest.approx(1 / 9), "real": pytest.approx(1 / 3),
+    heat = np.full((30, 60), 0.5)
+    assert heat_map_fractions(heat) == {"fake": 0, "real": 0, "strongest": None}
+    heat[20:, :20] = 0.9
+    heat[:10] = 0.1
+    assert heat_map_fractions(heat) == {"fake": pytest.approx(1 / 9), "real": pytest.approx(1 / 3),
                                          "strongest": "lower left"}  # fmt: skip

@@ -11,7 +11,7 @@ from fakelens.evaluation.compare import compare_models
 from fakelens.evaluation.report.side_by_side import print_side_by_side, side_by_side
 from fakelens.evaluation.run import Options
 from fakelens.inference.detector import load_detector
-from tests.evaluation.conftest import picture
+from tests.evaluation.conftest import make_image
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_false_positives_on_cameras(tmp_path, tiny_model, parquet):
     row = next(row for row in side_by_side(report, "test", ["first"])[1] if row[0] == "... of cameras")
     numbers = report["models"][0]["results"]["test"]["raw"]["per_source"]["first"]
     assert row[1].endswith(f"({numbers['false_positives']} of {numbers['real']})")
-    assert load_detector(tiny_model, "cpu").scores([picture(1)]).shape == (1,)
+    assert load_detector(tiny_model, "cpu").scores([make_image(1)]).shape == (1,)
 
 
 def test_one_detector_alone_is_no_comparison(tmp_path, tiny_model, parquet):
@@ -97,7 +97,7 @@ def test_one_detector_alone_is_no_comparison(tmp_path, tiny_model, parquet):
 def test_a_map_that_names_a_class_of_neither_data_nor_models_is_refused_before_the_work(tmp_path, tiny_model):
     for number, name in enumerate(("real", "fake")):
         (tmp_path / "d" / "test" / name).mkdir(parents=True)
-        picture(number).save(tmp_path / "d" / "test" / name / "0.png")
+        make_image(number).save(tmp_path / "d" / "test" / name / "0.png")
     models = [str(tiny_model), str(shutil.copytree(tiny_model, tmp_path / "other"))]
     options = Options(device="cpu", read=ReadOptions.parse("fake=robot", is_strict=False))
     with pytest.raises(UserError, match="names 'robot', which is no class of the data or the models: fake, real"):

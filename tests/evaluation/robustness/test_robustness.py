@@ -34,7 +34,7 @@ class Roughness:
 
 
 class Witness(Roughness):
-    """Remembers every picture that it was shown."""
+    """Remembers every image that it was shown."""
 
     def __init__(self):
         self.seen = Counter()
@@ -55,13 +55,13 @@ def checkers(level, side=24):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Four flat reals and a damaged one; two fakes of checkers, and a flat one that passes for real."""
-    pictures = [("real", flat(60 + 30 * number)) for number in range(4)]
-    pictures += [("fake", checkers(40)), ("fake", checkers(100)), ("fake", flat(200))]
-    for number, (label, picture) in enumerate(pictures):
+    """Four flat real images and a damaged one; two fakes of checkers, and a flat one that passes for real."""
+    images = [("real", flat(60 + 30 * number)) for number in range(4)]
+    images += [("fake", checkers(40)), ("fake", checkers(100)), ("fake", flat(200))]
+    for number, (label, image) in enumerate(images):
         (tmp_path / "data" / label).mkdir(parents=True, exist_ok=True)
-        picture.save(tmp_path / "data" / label / f"{number}.png")
-    (tmp_path / "data" / "real" / "broken.png").write_bytes(b"no picture")
+        image.save(tmp_path / "data" / label / f"{number}.png")
+    (tmp_path / "data" / "real" / "broken.png").write_bytes(b"no image")
     return tmp_path / "data"
 
 
@@ -73,11 +73,11 @@ def test_flips_are_counted_image_by_image(folder, batch_size):
     assert (clean["count"], clean["specificity"], clean["recall"]) == (7, 1, pytest.approx(2 / 3))
     assert table["skipped"] == {"not an image": 1}
     # Blurred, both checkers pass for real.
-    assert [blur[key] for key in ("flipped", "reals_became_fake", "fakes_became_real")] == [2 / 7, 0, 2 / 3]
+    assert [blur[key] for key in ("flipped", "real_to_fake", "fake_to_real")] == [2 / 7, 0, 2 / 3]
     assert (blur["family"], blur["parameter"], blur["strength"]) == ("blur", "sigma", 2.0)
     assert (blur["specificity"], blur["recall"]) == (1, 0)
     # Noisy, everything is rough: the flat fake's verdict turns to the right one, which is a change all the same.
-    assert [noise[key] for key in ("flipped", "reals_became_fake", "fakes_became_real")] == [5 / 7, 1, 0]
+    assert [noise[key] for key in ("flipped", "real_to_fake", "fake_to_real")] == [5 / 7, 1, 0]
     assert noise["auroc_drop"] == clean["auroc"] - noise["auroc"]
     assert (nothing["flipped"], nothing["auroc_drop"], nothing["strength"]) == (0, 0, None)
     assert nothing["auroc_drop_interval"] == [0, 0]
@@ -146,13 +146,13 @@ def test_every_protocol_with_one_network_several_and_generators(
 
 
 @pytest.mark.parametrize("label", ["real", "fake"])
-def test_one_class_of_the_smallest_pictures(tmp_path, tiny_model, label):
+def test_one_class_of_the_smallest_images(tmp_path, tiny_model, label):
     (tmp_path / label).mkdir()
     for number, side in enumerate((8, 9, 32)):
         checkers(20 * number, side).resize((side, 40 - side)).save(tmp_path / label / f"{number}.png")
     detector = load_detector(tiny_model, device="cpu")
     table = robustness_table(detector, open_source(str(tmp_path), "test"), detector.threshold)
-    other = "fakes_became_real" if label == "real" else "reals_became_fake"
+    other = "fake_to_real" if label == "real" else "real_to_fake"
     assert all(step["auroc"] is None and step["auroc_drop"] is None and step[other] is None for step in table["steps"])
     assert (table["clean"]["count"], table["skipped"]) == (3, {})
     json.dumps(table, allow_nan=False)
@@ -163,7 +163,7 @@ def test_one_class_of_the_smallest_pictures(tmp_path, tiny_model, label):
 
 def test_the_threshold_itself_is_fake():
     changes = verdict_changes(np.array([0.5, 0.5, 0.4]), np.array([0.5, 0.4, 0.5]), np.array([0, 1, 0]), 0.5)
-    assert changes == {"flipped": 2 / 3, "reals_became_fake": 0.5, "fakes_became_real": 1.0}
+    assert changes == {"flipped": 2 / 3, "real_to_fake": 0.5, "fake_to_real": 1.0}
 
 
 def test_what_cannot_be_done_is_said(folder, tmp_path):
@@ -177,5 +177,5 @@ def test_what_cannot_be_done_is_said(folder, tmp_path):
             robustness_table(Roughness(), source, 0.5, **arguments)
     (tmp_path / "none" / "real").mkdir(parents=True)
     (tmp_path / "none" / "real" / "a.png").write_bytes(b"")
-    with pytest.raises(UserError, match="could be judged: 1 empty file"):
+    with pytest.raises(UserError, match="could be scored: 1 empty file"):
         robustness_table(Roughness(), open_source(str(tmp_path / "none"), "test"), 0.5)

@@ -22,15 +22,15 @@ def case(name, data):
     return replace(source, revision="pinned") if name == "by_files" else source, CASES[name]
 
 
-def slow(self, inputs, judge=Detector.judge):
+def slow(self, inputs, predict=Detector.predict):
     time.sleep(0.3)
-    return judge(self, inputs)
+    return predict(self, inputs)
 
 
 def main(what, model, data, folder):
     detector = load_detector(model, device="cpu")
     if what == "slowly":
-        Detector.judge = slow
+        Detector.predict = slow
         predict(detector, open_source(data, "test"), ("raw", "hard"), partial=Path(folder))
         return
     ranks = Ranks.launched()

@@ -1,4 +1,4 @@
-"""What looks at no picture is shown for what it is."""
+"""What looks at no image is shown for what it is."""
 
 import numpy as np
 

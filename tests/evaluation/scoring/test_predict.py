@@ -14,7 +14,7 @@ from fakelens.evaluation.scoring.predict import predict
 from fakelens.inference.detector import Detector, load_detector
 from fakelens.zoo.ensembles import build_ensemble
 from fakelens.zoo.registry import build_detector, build_processor
-from tests.evaluation.conftest import picture
+from tests.evaluation.conftest import make_image
 
 
 class Brightness:
@@ -25,7 +25,7 @@ class Brightness:
 
 
 def decodable(source):
-    """Return rows and pictures, one after the other, without our machinery."""
+    """Return rows and images, one after the other, without our machinery."""
     kept = []
     for row in source.stream:
         try:
@@ -85,13 +85,13 @@ def detectors(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["resized", "cropped", "crops", "vit", "transformer", "timm", "ensemble"])
-def test_scores_are_those_of_one_picture_after_the_other(detectors, kind, tmp_path):
-    """Pictures of all sizes, one smaller than a crop, in an order in which neighbours differ."""
+def test_scores_are_those_of_one_image_after_the_other(detectors, kind, tmp_path):
+    """Images of all sizes, one smaller than a crop, in an order in which neighbours differ."""
     detector = detectors[kind]
     for number in range(11):
         folder = tmp_path / "data" / ("real" if number % 2 else "fake")
         folder.mkdir(parents=True, exist_ok=True)
-        image = picture(number, side=16 + 23 * (number % 4))
+        image = make_image(number, side=16 + 23 * (number % 4))
         image.crop((0, 0, image.width, image.height - number)).save(folder / f"{number:02d}.png")
     source = open_source(str(tmp_path / "data"), "test")
     found = predict(detector, source, ("raw", "hard"), batch_size=5, partial=tmp_path / "partial")
@@ -111,7 +111,7 @@ def test_scores_are_those_of_one_picture_after_the_other(detectors, kind, tmp_pa
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
-def test_every_batch_size_judges_each_row_once(class_folders, batch_size):
+def test_every_batch_size_scores_each_row_once(class_folders, batch_size):
     source = open_source(str(class_folders), "test")
     found = predict(Brightness(), source, batch_size=batch_size)
     assert sorted(found.ids) == sorted({row["id"] for row in source.stream} - {"test/Real/broken.jpg"})
@@ -122,17 +122,17 @@ def test_every_batch_size_judges_each_row_once(class_folders, batch_size):
 
 def test_limit_reads_from_the_start(parquet):
     source = open_source(str(parquet), "test")
-    whole, part = predict(Brightness(), source), predict(Brightness(), source, limit=6)
+    full, part = predict(Brightness(), source), predict(Brightness(), source, limit=6)
     assert (part.rows, sum(part.skipped.values())) == (6, 1)
-    assert part.ids.tolist() == whole.ids[:5].tolist()
+    assert part.ids.tolist() == full.ids[:5].tolist()
     assert part.generators.tolist() == ["real"] * 5
 
 
-def test_nothing_to_judge_says_why(tmp_path):
+def test_nothing_to_score_says_why(tmp_path):
     for name in ("real", "fake"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.jpg").write_bytes(b"")
-    with pytest.raises(UserError, match="No image of .* could be judged: 2 empty file"):
+    with pytest.raises(UserError, match="No image of .* could be scored: 2 empty file"):
         predict(Brightness(), open_source(str(tmp_path), "test"))
 
 

@@ -60,10 +60,10 @@ def test_a_killed_run_goes_on_where_it_stopped(tiny_model, class_folders, tmp_pa
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    (journal,) = partial.iterdir()
-    with journal.open("a") as file:
+    (cache,) = partial.iterdir()
+    with cache.open("a") as file:
         file.write('{"number": 4, "ids": ["test/Re')  # what a kill in the midst of writing leaves
-    kept = journal.read_bytes().count(b"\n") - 1
+    kept = cache.read_bytes().count(b"\n") - 1
     assert 2 <= kept < 5  # of 5 parts: 18 rows, 4 at a time
     detector, source = load_detector(tiny_model, device="cpu"), open_source(str(class_folders), "test")
     resumed = predict(detector, source, VIEWS, partial=partial)
@@ -75,7 +75,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tiny_model, class_folders, tmp_pa
     same(again, resumed)
 
 
-def test_another_model_setting_or_picture_is_scored_anew(tiny_model, tmp_path, decoded):
+def test_another_model_setting_or_image_is_scored_anew(tiny_model, tmp_path, decoded):
     data = write_tiny_data(tmp_path / "data", {"test": 10}, shards=1)
     source, partial = open_source(str(data), "test"), tmp_path / "partial"
     detector = load_detector(tiny_model, device="cpu")
@@ -91,7 +91,7 @@ def test_another_model_setting_or_picture_is_scored_anew(tiny_model, tmp_path, d
     with torch.no_grad():
         detector.model.classifier.bias.add_(1)
     assert (predict(detector, source, partial=partial).scores["raw"] > before.scores["raw"]).all()
-    # The same file with other pictures from its sixth row on: the part that holds it and those after it are done anew.
+    # The same file with other images from its sixth row on: the part that holds it and those after it are done anew.
     decoded.clear()
     other = write_tiny_data(tmp_path / "other", {"test": 10, "tests": 10}, shards=1)
     rows = [list(open_source(str(other), split).stream) for split in ("test", "tests")]
@@ -108,16 +108,16 @@ def test_another_model_setting_or_picture_is_scored_anew(tiny_model, tmp_path, d
 
 def test_parts_come_back_as_they_were_from_every_processes_file(tmp_path):
     for rank in (0, 1):
-        journal = PredictionCache(tmp_path, {"model": "m"}, rank)
-        journal.add(Part(**(vars(PART) | {"number": rank})))
-        journal.close()
-    journal = PredictionCache(tmp_path, {"model": "m"})
-    assert [vars(journal.done[n]) for n in (0, 1)] == [vars(PART) | {"number": n} for n in (0, 1)]
-    journal.close()
-    journal.path.write_bytes(b'{"mod')  # killed at the very first line
-    journal = PredictionCache(tmp_path, {"model": "m"})
-    journal.add(PART)
-    journal.close()
+        cache = PredictionCache(tmp_path, {"model": "m"}, rank)
+        cache.add(Part(**(vars(PART) | {"number": rank})))
+        cache.close()
+    cache = PredictionCache(tmp_path, {"model": "m"})
+    assert [vars(cache.done[n]) for n in (0, 1)] == [vars(PART) | {"number": n} for n in (0, 1)]
+    cache.close()
+    cache.path.write_bytes(b'{"mod')  # killed at the very first line
+    cache = PredictionCache(tmp_path, {"model": "m"})
+    cache.add(PART)
+    cache.close()
     assert PredictionCache(tmp_path, {"model": "m"}).done[3] == PART
 
 

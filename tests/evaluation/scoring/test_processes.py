@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fakelens.errors import UserError
-from fakelens.evaluation.scoring.cache import cached
+from fakelens.evaluation.scoring.prediction_cache import cached
 from tests.conftest import SCRIPTS
 
 TORCHRUN = [Path(sys.executable).parent / "torchrun", "--standalone", "--nproc_per_node", "2"]
@@ -55,7 +55,7 @@ def test_a_killed_evaluation_goes_on_and_ends_with_the_same_report(alone, learne
     output, partial = tmp_path / "report", tmp_path / "report.partial"
     process = subprocess.Popen([sys.executable, *command(learned, tiny_data, output)], env=ENVIRONMENT)
     deadline = time.monotonic() + 200
-    # Scores lie in a journal, and the first of the tables stands: what comes after it is not done yet.
+    # Scores lie in a cache, and the first of the tables stands: what comes after it is not done yet.
     while not (partial.is_dir() and list(partial.glob("*.jsonl")) and list(partial.glob("*.json"))):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)

@@ -30,10 +30,10 @@ SHARDS = (13, 5, 2)
 @pytest.fixture(scope="module")
 def uneven(tmp_path_factory):
     """A `test` split of 20 rows in three shards of different sizes, one row damaged."""
-    whole = write_tiny_data(tmp_path_factory.mktemp("whole"), {"test": sum(SHARDS)}, shards=1)
+    full = write_tiny_data(tmp_path_factory.mktemp("whole"), {"test": sum(SHARDS)}, shards=1)
     cells = [
         {"image": row["image"], "label": ["real", "fake"][row["label"]], "model": row["generator"]}
-        for row in open_source(str(whole), "test").stream
+        for row in open_source(str(full), "test").stream
     ]
     cells[14]["image"]["bytes"] = cells[14]["image"]["bytes"][:100]
     features = datasets.Features(
@@ -71,7 +71,7 @@ def test_two_processes_find_what_one_does(launcher, tiny_model, uneven, tmp_path
             assert found["labels"].tolist() == alone.labels.tolist()
             assert found["generators"].tolist() == alone.generators.tolist()
             for view in ("raw", "hard"):
-                if name == "by_files":  # other pictures are in a batch with it
+                if name == "by_files":  # other images are in a batch with it
                     np.testing.assert_allclose(found[f"score_{view}"], alone.scores[view], rtol=0, atol=1e-6)
                 else:
                     assert np.array_equal(found[f"score_{view}"], alone.scores[view])
@@ -98,7 +98,7 @@ def test_ranks_alone():
 def test_shares_are_disjoint_and_complete(uneven, count):
     source = open_source(str(uneven), "test")
     names = [row["id"] for row in source.stream]
-    shares = [list(Ranks(index, count).share(source, 3)) for index in range(count)]
-    numbered = sorted((part for share in shares for part in share), key=lambda part: part[0])
+    chunks = [list(Ranks(index, count).own_chunks(source, 3)) for index in range(count)]
+    numbered = sorted((part for own_chunks in chunks for part in own_chunks), key=lambda part: part[0])
     assert [number for number, _ in numbered] == list(range(7))
     assert [row["id"] for _, rows in numbered for row in rows] == names

@@ -10,12 +10,12 @@ from fakelens.models import CustomCNNConfig, CustomCNNForImageClassification, De
 from fakelens.models.modeling_detector import PatchScores
 from fakelens.zoo.ensembles import build_ensemble
 from fakelens.zoo.registry import build_detector, build_processor, names
-from tests.abuse import picture
+from tests.abuse import make_image
 from tests.awake import awake
 
 
 def red_detector(**processor):
-    """A detector that calls red things fake and blue things real, built by hand."""
+    """A detector that predicts fake for red and real for blue, built by hand."""
     model = CustomCNNForImageClassification(CustomCNNConfig(hidden_sizes=[2], classifier_size=2)).eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -38,26 +38,26 @@ def half_red_half_blue():
     "processor", [{"size": {"height": 32, "width": 32}}, {"do_resize": False, "do_native_crop": True}]
 )
 def test_the_map_shows_where_the_evidence_is_and_what_it_says(processor):
-    evidence = heat_map(red_detector(**processor), half_red_half_blue())
-    assert evidence.shape == (48, 80)
-    assert evidence[:, :35].min() > 0.9 and evidence[:, 45:].max() < 0.1
+    heat = heat_map(red_detector(**processor), half_red_half_blue())
+    assert heat.shape == (48, 80)
+    assert heat[:, :35].min() > 0.9 and heat[:, 45:].max() < 0.1
 
 
 def test_the_scale_is_absolute():
-    """A picture with little evidence has a pale map, however the places compare with each other."""
+    """An image with little evidence has a pale map, however the patches compare with each other."""
     pale = Image.blend(half_red_half_blue(), Image.new("RGB", (80, 48), "black"), 0.9)
-    evidence = heat_map(red_detector(do_resize=False, do_native_crop=True), pale)
-    assert 0.5 < evidence[:, :35].mean() < 0.65 and 0.35 < evidence[:, 45:].mean() < 0.5
+    heat = heat_map(red_detector(do_resize=False, do_native_crop=True), pale)
+    assert 0.5 < heat[:, :35].mean() < 0.65 and 0.35 < heat[:, 45:].mean() < 0.5
 
 
 @pytest.mark.parametrize("name", names())
 def test_every_network_of_the_zoo_has_a_map_whose_mean_is_its_answer(name):
-    """Whole, for small pictures; also where a normalisation follows the pooling, as in ConvNeXt."""
+    """Whole, for small images; also where a normalisation follows the pooling, as in ConvNeXt."""
     torch.manual_seed(0)
     detector = Detector(awake(build_detector(name)), build_processor(name, 64), name, "cpu")
-    image = picture(60, 50)
+    image = make_image(60, 50)
     inputs = detector.process([image])
-    # So that neither the answer nor a place's share of it is lost in the sigmoid.
+    # So that neither the answer nor a patch's fraction of it is lost in the sigmoid.
     linear = [module for module in detector.model.modules() if isinstance(module, nn.Linear)]
     last = linear[-1] if linear else detector.model.classifier
     with torch.no_grad():
@@ -65,16 +65,16 @@ def test_every_network_of_the_zoo_has_a_map_whose_mean_is_its_answer(name):
         for parameter in last.parameters():
             parameter.div_(2 * (fake - real).abs())
         real, fake = detector.model(**inputs).logits[0]
-    evidence = heat_map(detector, image)
-    assert evidence.shape == (50, 60) and evidence.dtype == np.float32
-    assert ((evidence >= 0) & (evidence <= 1)).all() and np.ptp(evidence) > 1e-4
-    places = torch.from_numpy(grad_cam(detector.model, **inputs)).double().logit()
-    assert places.mean().item() == pytest.approx((fake - real).item(), abs=0.01)
+    heat = heat_map(detector, image)
+    assert heat.shape == (50, 60) and heat.dtype == np.float32
+    assert ((heat >= 0) & (heat <= 1)).all() and np.ptp(heat) > 1e-4
+    patches = torch.from_numpy(grad_cam(detector.model, **inputs)).double().logit()
+    assert patches.mean().item() == pytest.approx((fake - real).item(), abs=0.01)
 
 
 def patterned(number, half, side=64):
-    """A smooth picture; `half` says which half has a pattern, left (0), right (1) or neither (None)."""
-    pixels = np.asarray(picture(side, side, number)).astype(int) // 2 + 60
+    """A smooth image; `half` says which half has a pattern, left (0), right (1) or neither (None)."""
+    pixels = np.asarray(make_image(side, side, number)).astype(int) // 2 + 60
     rows, columns = np.indices((side, side))
     if half is not None:
         pixels[(columns * 2 // side == half) & ((rows + columns) % 2 == 0)] += 50
@@ -82,11 +82,11 @@ def patterned(number, half, side=64):
 
 
 def trained(name, options, steps, rate):
-    """A detector that was taught in seconds to call the pattern fake."""
+    """A detector that was taught in seconds to predict fake for the pattern."""
     torch.manual_seed(0)
     model, processor = build_detector(name, **options), build_processor(name, 64)
-    pictures = [patterned(number, None if number % 2 else number // 2 % 2) for number in range(64)]
-    pixels, labels = processor(images=pictures, return_tensors="pt")["pixel_values"], torch.tensor([1, 0] * 32)
+    images = [patterned(number, None if number % 2 else number // 2 % 2) for number in range(64)]
+    pixels, labels = processor(images=images, return_tensors="pt")["pixel_values"], torch.tensor([1, 0] * 32)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 0.3  # the default's mean would lag behind so short a training
@@ -102,12 +102,12 @@ def trained(name, options, steps, rate):
         loss.backward()
         optimizer.step()
         schedule.step()
-    # Twice the side: more places in the map.
+    # Twice the side: more patches in the map.
     return Detector(model, build_processor(name, 128), name, "cpu")
 
 
 def contrast(detector):
-    """How much more evidence there is where the pattern is than beside it, in the mean over pictures."""
+    """How much more evidence there is where the pattern is than beside it, in the mean over images."""
     found = []
     for number in range(6):
         left, right = np.split(heat_map(detector, patterned(1000 + number, number % 2, 128)), 2, axis=1)
@@ -152,12 +152,12 @@ def test_other_weights_give_another_map(name):
     maps = []
     for seed in (0, 1):
         torch.manual_seed(seed)
-        maps.append(heat_map(Detector(awake(build_detector(name)), build_processor(name, 64)), picture(60, 50)))
+        maps.append(heat_map(Detector(awake(build_detector(name)), build_processor(name, 64)), make_image(60, 50)))
     assert np.abs(maps[0] - maps[1]).max() > 0.1
 
 
 class OwnScores(CustomCNNForImageClassification):
-    """Its places are 8 pixels wide; red speaks for fake, as far as it exceeds blue."""
+    """Its patches are 8 pixels wide; red speaks for fake, as far as it exceeds blue."""
 
     def patch_logits(self, pixel_values):
         red, _, blue = pixel_values.unbind(dim=1)
@@ -167,15 +167,15 @@ class OwnScores(CustomCNNForImageClassification):
 @pytest.mark.parametrize(
     "processor", [{"size": {"height": 32, "width": 32}}, {"do_resize": False, "do_native_crop": True}]
 )
-def test_a_networks_own_scores_of_places_are_its_map(processor):
+def test_a_networks_own_scores_of_patches_are_its_map(processor):
     other = red_detector(**processor)
     model = OwnScores(CustomCNNConfig(hidden_sizes=[2], classifier_size=2, logit_temperature=2.0)).eval()
     assert isinstance(model, PatchScores) and not isinstance(other.model, PatchScores)
     detector = Detector(model, other.processor, "own", "cpu")
-    evidence = heat_map(detector, half_red_half_blue())
-    assert evidence.shape == (48, 80)
-    assert np.allclose(evidence[:, :30], 1 / (1 + np.exp(-2)), atol=0.02)
-    assert np.allclose(evidence[:, 50:], 1 / (1 + np.exp(2)), atol=0.02)
+    heat = heat_map(detector, half_red_half_blue())
+    assert heat.shape == (48, 80)
+    assert np.allclose(heat[:, :30], 1 / (1 + np.exp(-2)), atol=0.02)
+    assert np.allclose(heat[:, 50:], 1 / (1 + np.exp(2)), atol=0.02)
 
 
 def test_an_ensembles_map_is_its_members_mean():
@@ -187,9 +187,9 @@ def test_an_ensembles_map_is_its_members_mean():
     assert np.allclose(heat_map(Detector(model, processor, "both", "cpu"), image), expected, atol=1e-5)
 
 
-def test_large_pictures_are_mapped_in_a_central_window():
-    evidence = heat_map(red_detector(do_resize=False, do_native_crop=True), Image.new("RGB", (1400, 64), "red"))
-    assert (evidence[:, :180] == 0.5).all() and evidence[:, 600:800].min() > 0.9
+def test_large_images_are_mapped_in_a_central_window():
+    heat = heat_map(red_detector(do_resize=False, do_native_crop=True), Image.new("RGB", (1400, 64), "red"))
+    assert (heat[:, :180] == 0.5).all() and heat[:, 600:800].min() > 0.9
 
 
 def test_overlays_are_saved_and_never_overwrite(tmp_path):

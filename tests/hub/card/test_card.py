@@ -81,22 +81,22 @@ def test_tables_hold_the_reports_numbers(render):
         raw, normalised = view()["overall"][key], view(0.612345678)["overall"][key]
         interval = [" (0.902 to 0.932)", " (0.602 to 0.632)"] if key == "auroc" else ["", ""]
         assert table[title] == [f"{raw:.4f}{interval[0]}", f"{normalised:.4f}{interval[1]}"], title
-    assert table["Real images called fake"] == ["39 of 1,100"] * 2
-    assert table["Fake images called real"] == ["67 of 1,000"] * 2
+    assert table["False positives"] == ["39 of 1,100"] * 2
+    assert table["False negatives"] == ["67 of 1,000"] * 2
     auroc = "0.5111 (0.501 to 0.531)"
     assert table["sd-3.5, held out of training"] == ["600", auroc, "0.4111", auroc, "0.4111"]
     assert table["flux\\|dev"] == ["400", "undefined", "0.9333", "undefined", "0.9333"]
     assert "Shortcut gap (AUROC raw minus normalised): +0.3000." in card
     assert "| ![roc of test, raw](plots/roc_test_raw.png) |" in card
-    assert "2,100 of 2,101 images were judged" in card
+    assert "2,100 of 2,101 images were scored" in card
     assert "Skipped: 1, damaged image." in card
-    assert "39 of 1,100 real images were called fake" in section(card, "Limits and misuse")
+    assert "39 of 1,100 real images were predicted fake" in section(card, "Limits and misuse")
 
 
 def test_what_is_uncertain_calibrated_and_robust_is_told(render, model):
     evaluation = section(render(models=[entry(model, robustness={"test": ROBUSTNESS})]), "Evaluation")
     table = rows(evaluation)
-    assert table["Images judged"] == ["0.7172"] * 2
+    assert table["Coverage (images with a verdict)"] == ["0.7172"] * 2
     assert table["Errors among them"] == ["0.0515"] * 2
     assert "raw 0.2828 and 0.1818, " in evaluation and "divided by 1.75" in evaluation
     assert table["jpeg 50"] == ["0.8586", "0.0606", "0.7778", "0.1212"]
@@ -141,7 +141,7 @@ def test_a_model_without_a_report_is_said_not_to_be_evaluated(render):
     assert "> **Not evaluated.**" in card
     assert not re.search(r"\d", section(card, "Evaluation"))
     assert "model-index" not in card
-    assert "evaluate.py" not in card
+    assert "fakelens evaluate" not in card
 
 
 def test_what_training_did_not_record_is_said_to_be_not_recorded(render):
@@ -151,7 +151,7 @@ def test_what_training_did_not_record_is_said_to_be_not_recorded(render):
     assert "The licence of the weights is not recorded" in section(card, "Data and licence")
     assert rows(section(card, "Environment"))["torch"] == ["not recorded", "2.15.0"]
     assert ModelCard(card).data.license == "other"
-    assert "train.py" not in card
+    assert "fakelens train" not in card
 
 
 def test_the_training_record_is_told(render, model):
@@ -165,8 +165,16 @@ def test_the_training_record_is_told(render, model):
     assert yaml.safe_load(training.partition("```yaml\n")[2].partition("```")[0])["learning_rate"] == 0.001
     assert rows(section(card, "Environment"))["device"] == ["NVIDIA H200", "cpu"]
     assert rows(section(card, "Data and licence"))["skipped"] == ["empty file: 2"]
-    assert "python scripts/train.py recipe.yaml" in section(card, "How to reproduce it")
+    assert "fakelens train recipe.yaml" in section(card, "How to reproduce it")
     assert f"--model user/tiny --data {OPENFAKE} --split test --views raw normalised" in card
+
+
+def test_a_fine_tune_names_its_base_model_and_the_licence_that_it_inherits(render, model):
+    write_run(model, "path/to/pool", license="cc-by-nc-4.0", base_model="fakelens/patch_lens")
+    card = render()
+    data = ModelCard(card).data
+    assert data.license == "cc-by-nc-4.0" and data.base_model == "fakelens/patch_lens"
+    assert "trained further from [fakelens/patch_lens]" in section(card, "Data and licence")
 
 
 def test_openfake_hands_its_licence_on_whatever_the_recipe_says(render, model):
@@ -240,7 +248,7 @@ def test_the_usage_names_every_class_and_the_thresholds(render, model):
     card = render(is_evaluated=False)
     assert ", ".join(f"`{name}`" for name in labels.values()) in card
     assert "from P(fake) = 0.4321 on" in card
-    assert "at most 1 % of real images fake: from P(fake) = 0.9877 on" in card
+    assert "predict fake for at most 1 % of real images: from P(fake) = 0.9877 on" in card
 
 
 def test_eval_results_follow_the_hubs_format(model, tmp_path):

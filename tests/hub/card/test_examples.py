@@ -5,23 +5,23 @@ from PIL import ExifTags
 
 from fakelens.errors import UserError
 from fakelens.hub.card.examples import example_files
-from tests.abuse import picture
+from tests.abuse import make_image
 
 
-def with_place():
-    image = picture()
+def with_gps():
+    image = make_image()
     exif = image.getexif()
     exif[ExifTags.IFD.GPSInfo] = {ExifTags.GPS.GPSLatitudeRef: "N", ExifTags.GPS.GPSLatitude: (47.0, 22.0, 0.0)}
     return image, exif
 
 
-def test_pictures_that_should_not_be_shown_are_refused(tmp_path):
+def test_images_that_should_not_be_shown_are_refused(tmp_path):
     def refused(words):
         with pytest.raises(UserError, match=words):
             example_files(str(tmp_path))
 
     refused("holds 0 files. Give 1 to 8")
-    image, exif = with_place()
+    image, exif = with_gps()
     image.save(tmp_path / "home.jpg", exif=exif)
     refused(r"home.jpg states where it was taken")
     image.save(tmp_path / "home.jpg")

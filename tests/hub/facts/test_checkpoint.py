@@ -48,8 +48,8 @@ def test_a_pickle_by_the_name_of_safetensors_is_refused(model):
 
 
 def test_a_truncated_file_of_weights_is_refused(model):
-    whole = (model / "model.safetensors").read_bytes()
-    (model / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    full = (model / "model.safetensors").read_bytes()
+    (model / "model.safetensors").write_bytes(full[: len(full) // 2])
     with pytest.raises(UserError, match="no whole safetensors file"):
         read_checkpoint(model)
 
@@ -87,7 +87,7 @@ def test_a_model_that_lacks_a_part_is_refused(model, missing, words):
 
 def test_timm_models_need_no_processor_file(model):
     (model / "preprocessor_config.json").unlink()
-    # As transformers writes them: no file of a processor, and labels in timm's form.
+    # As transformers writes them: no preprocessor_config.json, and labels in timm's form.
     change_config(model, model_type="timm_wrapper", auto_map={}, id2label=None, label_names=["real", "fake"])
     checkpoint = read_checkpoint(model)
     assert checkpoint.labels == ["real", "fake"]

@@ -37,7 +37,7 @@ def test_a_report_holds_for_a_copy_but_not_for_a_namesake(model, tmp_path):
 
 def test_a_report_of_another_model_is_refused(model, tmp_path):
     report = write_report(tmp_path / "report", tmp_path / "other")
-    with pytest.raises(UserError, match="is about other .*Evaluate this one: scripts/evaluate.py --model"):
+    with pytest.raises(UserError, match="is about other .*Evaluate this one: fakelens evaluate --model"):
         read_report(report, read_checkpoint(model))
 
 
@@ -61,7 +61,7 @@ def test_a_report_from_before_the_model_was_changed_is_refused(model, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"schema_version": 3}, "schema version 3"),
+        ({"schema_version": 4}, "schema version 4"),
         ({"models": [{"name": "tiny"}]}, "incomplete .'path'"),
         ({"data": {"source": "sample"}}, "incomplete .'description'"),
         ({"models": []}, "is about no model"),
@@ -75,5 +75,16 @@ def test_a_report_that_cannot_be_used_is_refused(model, tmp_path, changes, words
 
 
 def test_a_folder_without_a_report_is_refused(model, tmp_path):
-    with pytest.raises(UserError, match=r"No report.json in .*evaluate.py"):
+    with pytest.raises(UserError, match=r"No report.json in .*fakelens evaluate"):
         read_report(tmp_path, read_checkpoint(model))
+
+
+def test_a_report_of_the_schema_before_is_read_under_the_names_now(model, tmp_path):
+    changes = {"robustness": {"test": {"clean": {}, "steps": [{"reals_became_fake": 0.1, "fakes_became_real": 0.2}]}}}
+    folder = write_report(tmp_path / "report", model, schema_version=2, models=[entry(model, **changes)])
+    content = json.loads((folder / "report.json").read_text())
+    content["data"]["splits"]["test"]["judged"] = content["data"]["splits"]["test"].pop("scored")
+    (folder / "report.json").write_text(json.dumps(content))
+    report = read_report(folder, read_checkpoint(model))
+    assert report.splits["test"]["scored"] == 2100
+    assert report.robustness["test"]["steps"] == [{"real_to_fake": 0.1, "fake_to_real": 0.2}]

@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from fakelens.cli.app import app
+from fakelens.cli.verbs.publishing import export as export_verb
 from fakelens.errors import UserError
 from fakelens.evaluation.attacks.adversarial import Attack
 from fakelens.evaluation.run import Options, evaluate_models
@@ -24,14 +25,14 @@ from fakelens.inference.onnx import check, export
 from fakelens.inference.onnx_model import OnnxModel
 from fakelens.zoo.ensembles import build_ensemble
 from fakelens.zoo.registry import build_detector, build_processor, names
-from tests.abuse import picture
+from tests.abuse import make_image
 from tests.awake import awake
-from tests.conftest import SCRIPTS, load_script
+from tests.conftest import SCRIPTS
 from tests.tiny_data import write_tiny_data
 
 SMALL_CNN = {"hidden_sizes": [4, 8], "classifier_size": 8}
 SMALL_RESNET = {"stem_size": 4, "hidden_sizes": [8], "blocks_per_stage": 1, "classifier_size": 8, "reduction": 4}
-# What makes an architecture small; one that is not named here is exported whole, for pictures of 32 pixels.
+# What makes an architecture small; one that is not named here is exported whole, for images of 32 pixels.
 TINY = {
     "custom_cnn": SMALL_CNN,
     "resnet_se": SMALL_RESNET,
@@ -53,12 +54,12 @@ def save(folder, model, processor, **settings):
 
 @pytest.fixture(scope="module")
 def script():
-    return load_script("export")
+    return export_verb
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return str(write_tiny_data(tmp_path_factory.mktemp("data") / "pictures", {"test": 24}))
+    return str(write_tiny_data(tmp_path_factory.mktemp("data") / "images", {"test": 24}))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def crops(tmp_path_factory):
     folder = tmp_path_factory.mktemp("crops") / "model"
     model = build_detector("custom_cnn", **SMALL_CNN, logit_temperature=0.3)
     save(folder, model, build_processor("custom_cnn", 16, **CROPS))
-    scores = load_detector(folder, "cpu").scores([picture(30 + n, 60 - n, seed=n) for n in range(10)])
+    scores = load_detector(folder, "cpu").scores([make_image(30 + n, 60 - n, seed=n) for n in range(10)])
     low, middle, high = (float(np.quantile(scores, q)) for q in (0.25, 0.5, 0.75))
     path = folder / "config.json"
     settings = {"decision_threshold": middle, "uncertain_band": [low, high], "fpr_thresholds": {"0.1": high}}
@@ -86,13 +87,13 @@ def exported(script, crops, data, tmp_path_factory):
     return folder
 
 
-def same(model, exported, pictures=None):
-    """See that both say the same of pictures, in batches of any size, and return the scores."""
+def same(model, exported, images=None):
+    """See that both say the same of images, in batches of any size, and return the scores."""
     one, other = load_detector(model, "cpu"), load_detector(exported, "cpu")
-    pictures = pictures or [picture(25 + 9 * n, 60 - n, seed=n) for n in range(9)]
-    expected = one.probabilities(pictures)
+    images = images or [make_image(25 + 9 * n, 60 - n, seed=n) for n in range(9)]
+    expected = one.probabilities(images)
     for step in (1, 2, 9):
-        assert other.judge(other.process(pictures), step) == pytest.approx(expected, abs=1e-5)
+        assert other.predict(other.process(images), step) == pytest.approx(expected, abs=1e-5)
     assert other.classes == one.classes and other.uncertain_band == one.uncertain_band
     return expected[:, 1]
 
@@ -120,7 +121,7 @@ def test_an_export_is_the_same_model_with_its_settings_and_record(crops, exporte
 
 def test_the_command_line_and_evaluation_take_it_as_any_other(crops, exported, data, tmp_path):
     for n in range(10):
-        picture(30 + n, 60 - n, seed=n).save(tmp_path / f"{n}.png")
+        make_image(30 + n, 60 - n, seed=n).save(tmp_path / f"{n}.png")
     (tmp_path / "broken.png").write_text("no image")
 
     def rows(model):
@@ -150,10 +151,10 @@ def test_the_command_line_and_evaluation_take_it_as_any_other(crops, exported, d
 
 def test_what_needs_gradients_or_changes_the_model_says_so(crops, exported, tmp_path):
     detector = load_detector(exported, "cpu")
-    pixels = detector.process([picture()])["pixel_values"]
+    pixels = detector.process([make_image()])["pixel_values"]
     for ask in (
         detector.require_pytorch,
-        lambda: heat_map(detector, picture()),
+        lambda: heat_map(detector, make_image()),
         lambda: Attack(detector, "fgsm")(pixels, torch.tensor([1]), eps=0.1),
         lambda: detector.model.save_pretrained(tmp_path),
     ):
@@ -241,7 +242,7 @@ def test_a_network_that_torch_cannot_export_is_named(tiny_model, tmp_path, monke
     detector = load_detector(tiny_model, "cpu")
     monkeypatch.setattr(type(detector.model), "score", lambda self, pixels: pixels.flatten(1)[:, : int(pixels.sum())])
     with pytest.raises(UserError, match="torch cannot export CustomCNNForImageClassification to ONNX: "):
-        export.write_graph(detector.model, detector.process([picture()] * 2), tmp_path / "model.onnx")
+        export.write_graph(detector.model, detector.process([make_image()] * 2), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
 
@@ -257,7 +258,7 @@ def test_what_is_loaded(tiny_model, exported, tmp_path, monkeypatch):
     processor = other / "preprocessor_config.json"
     processor.write_text(processor.read_text().replace("16", "20"))
     with pytest.raises(UserError, match=r"model\.onnx does not take what its image processor makes"):
-        load_detector(other, "cpu").scores([picture()])
+        load_detector(other, "cpu").scores([make_image()])
     with pytest.raises(UserError, match="onnxruntime as installed here cannot run on 'mps'"):
         load_detector(other, "mps")
     (other / "model.onnx").write_bytes(b"damaged")
@@ -271,7 +272,7 @@ def test_what_is_loaded(tiny_model, exported, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(UserError, match=r"onnxruntime is not installed.*pip install 'fakelens\[onnx\]'"):
         load_detector(exported)
-    assert load_detector(tiny_model)([picture()])[0].verdict
+    assert load_detector(tiny_model)([make_image()])[0].verdict
 
 
 def test_without_the_exporter_it_is_said_what_to_install(script, crops, tmp_path, monkeypatch):
@@ -280,8 +281,8 @@ def test_without_the_exporter_it_is_said_what_to_install(script, crops, tmp_path
         script.main(script.ExportArguments(crops, str(tmp_path / "out")))
 
 
-def test_pictures_made_on_the_spot_differ_in_size_and_kind():
-    made = [next(pictures) for pictures in [check._pictures()] for _ in range(8)]
+def test_images_made_on_the_spot_differ_in_size_and_kind():
+    made = [next(images) for images in [check._images()] for _ in range(8)]
     assert len({image.size for image in made}) == 8 and all(isinstance(image, Image.Image) for image in made)
     deviations = [np.asarray(image).std() for image in made]
     assert max(deviations) > 60 > min(deviations)

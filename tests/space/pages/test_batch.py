@@ -12,7 +12,7 @@ from gradio_client import handle_file
 
 from fakelens import load_detector
 from fakelens.inference.verdict import FIELDS
-from tests.abuse import picture
+from tests.abuse import make_image as picture
 from tests.space.apps import batch, serving
 
 HOSTILE = "=cmd('<img src=x onerror=alert(1)>').png"

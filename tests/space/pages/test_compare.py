@@ -8,7 +8,7 @@ from gradio_client.exceptions import AppError
 
 from fakelens import load_detector
 from fakelens.explain.stability import Step, stability, stability_sentence
-from tests.abuse import picture
+from tests.abuse import make_image as picture
 from tests.space.apps import compare, compare_tables, serving
 
 
@@ -78,7 +78,7 @@ def test_all_models_and_changes_through_the_api(app, detector, tmp_path):
     expected = stability(detector, picture(200, 150))
     assert [step["name"] for step in steps["steps"]] == [step.name for step in expected]
     assert [step["score"] for step in steps["steps"]] == pytest.approx([step.score for step in expected], abs=1e-6)
-    assert steps["steps"][0]["picture_size"] == [200, 150] and steps["sentence"] == stability_sentence(expected)
+    assert steps["steps"][0]["image_size"] == [200, 150] and steps["sentence"] == stability_sentence(expected)
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin
 
 from fakelens.inference.detector import load_detector
 from fakelens.inference.verdict import FIELDS, Verdict
-from tests.abuse import picture
+from tests.abuse import make_image as picture
 from tests.space.apps import serving
 
 from pages import about, evidence, examples, models, temporary, verdict_card  # isort: skip  # apps.py says where

@@ -1,4 +1,4 @@
-"""scripts/calibrate.py: a model calibrated on pictures of one's own, and what its verdicts are then."""
+"""scripts/calibrate.py: a model calibrated on images of one's own, and what its verdicts are then."""
 
 import json
 import shutil
@@ -10,21 +10,21 @@ from typer.testing import CliRunner
 
 from fakelens import load_detector
 from fakelens.cli.app import app
+from fakelens.cli.verbs.training import calibrate as calibrate_verb
 from fakelens.data.sources.opening import examples, open_source
 from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
-from tests.conftest import load_script
 from tests.tiny_data import write_tiny_data
 
 
 @pytest.fixture(scope="module")
 def script():
-    return load_script("calibrate")
+    return calibrate_verb
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return write_tiny_data(tmp_path_factory.mktemp("data") / "pictures", {"validation": 60, "test": 30})
+    return write_tiny_data(tmp_path_factory.mktemp("data") / "images", {"validation": 60, "test": 30})
 
 
 def scores_of(model, data, split):
@@ -57,15 +57,15 @@ def test_the_model_is_calibrated_and_the_command_line_says_uncertain(script, dat
         rows = [json.loads(line) for line in result.stdout.splitlines()]
         return [(row["score"], row["verdict"]) for row in rows]
 
-    judged = verdicts()
-    assert len(judged) == 30 and "uncertain" in {word for _, word in judged}
-    assert all(word == ("fake" if s >= high else "real" if s < low else "uncertain") for s, word in judged)
+    scored = verdicts()
+    assert len(scored) == 30 and "uncertain" in {word for _, word in scored}
+    assert all(word == ("fake" if s >= high else "real" if s < low else "uncertain") for s, word in scored)
     further = load_detector(tmp_path / "m").fake_threshold(0.2)
-    assert further <= high  # more photographs may be called fake; what is called real stays
+    assert further <= high  # more photographs may be predicted fake; what is predicted real stays
     for score, word in verdicts("--max-fpr", "0.2"):
         assert word == ("fake" if score >= further else "real" if score < low else "uncertain")
 
-    # Calibrated again on the same pictures, in place: nothing changes, and the folder's other files stay.
+    # Calibrated again on the same images, in place: nothing changes, and the folder's other files stay.
     (tmp_path / "m" / "README.md").write_text("a card")
     script.main(script.CalibrateArguments(str(tmp_path / "m"), str(data), in_place=True, **arguments))
     assert (tmp_path / "m" / "README.md").read_text() == "a card"
@@ -100,7 +100,7 @@ def test_a_lean_to_one_side_is_taken_out(script, data, tiny_model, tmp_path, cap
     said = " ".join(capsys.readouterr().out.split())
     record = json.loads((tmp_path / "m" / "run.json").read_text())["calibration"]
     assert record["bias"] and f"{record['bias']:+.4g} to the log-odds of fake" in said
-    # As many reals as fakes: on average they now score as fakes are many.
+    # As many real images as fakes: on average they now score as fakes are many.
     scores, labels = scores_of(tmp_path / "m", data, "validation")
     assert scores.mean() == pytest.approx(labels.mean(), abs=0.01)
 

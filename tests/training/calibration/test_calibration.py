@@ -9,11 +9,11 @@ import pytest
 from fakelens.data.sources.opening import open_source
 from fakelens.errors import UserError
 from fakelens.inference.detector import load_detector, p_fake
-from fakelens.training.calibration.calibration import Scored, fit, judge
+from fakelens.training.calibration.calibration import Scored, fit, score_images
 from fakelens.training.calibration.temperature import at_temperature
 from fakelens.training.data.examples import Classes, ValidationSet
 from fakelens.training.loop.validation import calibrate, score_validation
-from tests.abuse import picture
+from tests.abuse import make_image
 from tests.tiny_data import write_tiny_data
 
 
@@ -27,17 +27,17 @@ def scored(count=400, temperature=3.0):
     rng = np.random.default_rng(0)
     scores = rng.beta(0.7, 0.7, count)
     labels = (rng.random(count) < scores).astype(int)
-    return Scored(at_temperature(np.stack([1 - scores, scores], axis=1), 1 / temperature), labels, [picture()])
+    return Scored(at_temperature(np.stack([1 - scores, scores], axis=1), 1 / temperature), labels, [make_image()])
 
 
 def test_the_record_says_what_the_model_now_does(detector):
-    judged = scored()
-    before = detector.scores([picture()])[0]
-    record = fit(detector, judged, "best_f1", max_fpr=0.1, max_miss=0.2)
+    validation = scored()
+    before = detector.scores([make_image()])[0]
+    record = fit(detector, validation, "best_f1", max_fpr=0.1, max_miss=0.2)
     assert record["temperature"] == detector.temperature == detector.model.config.logit_temperature
     assert record["temperature"] == pytest.approx(3, rel=0.2)
     odds = np.log(before / (1 - before)) / record["temperature"]
-    assert detector.scores([picture()])[0] == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-6)
+    assert detector.scores([make_image()])[0] == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-6)
     for key in ("ece", "nll", "brier"):
         assert record["after"][key] < record["before"][key]
     for when in ("before", "after"):
@@ -45,17 +45,19 @@ def test_the_record_says_what_the_model_now_does(detector):
     assert record["real"] + record["fake"] == 400 and record["notes"] == []
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     # Thresholds are those of the calibrated score, and the detector has them without being loaded again.
-    scores = p_fake(at_temperature(judged.probabilities, record["temperature"]))
+    scores = p_fake(at_temperature(validation.probabilities, record["temperature"]))
     low, high = record["uncertain_band"]
-    assert (scores[judged.labels == 0] >= high).mean() <= 0.1 and (scores[judged.labels == 1] < low).mean() <= 0.2
+    assert (scores[validation.labels == 0] >= high).mean() <= 0.1 and (
+        scores[validation.labels == 1] < low
+    ).mean() <= 0.2
     assert detector.uncertain_band == (low, high) and low <= detector.threshold <= high
     assert detector.fpr_thresholds[0.1] <= high
 
 
 def test_the_same_images_again_change_nothing(detector):
-    judged = scored()
-    first = fit(detector, judged, "0.5")
-    now = Scored(at_temperature(judged.probabilities, first["temperature"]), judged.labels, judged.pictures)
+    validation = scored()
+    first = fit(detector, validation, "0.5")
+    now = Scored(at_temperature(validation.probabilities, first["temperature"]), validation.labels, validation.images)
     second = fit(detector, now, "0.5")
     assert second["temperature"] == pytest.approx(first["temperature"], rel=1e-4)
     assert second["uncertain_band"] == pytest.approx(first["uncertain_band"], abs=1e-4)
@@ -72,14 +74,14 @@ def test_without_a_temperature_scores_stay_and_thresholds_are_fitted(detector):
     ("probabilities", "labels", "note"),
     [
         ([[0.9, 0.1]] * 50, [0] * 50, "one class"),
-        ([[0.9, 0.1]] * 50 + [[0.1, 0.9]] * 50, [0] * 50 + [1] * 50, "not one image is misjudged"),
+        ([[0.9, 0.1]] * 50 + [[0.1, 0.9]] * 50, [0] * 50 + [1] * 50, "not one image is misclassified"),
         ([[0.9, 0.1]] * 50 + [[0.1, 0.9]] * 50, [1] * 50 + [0] * 50, "at its bound"),
         ([[0.9, 0.1]] * 9 + [[0.1, 0.9]] * 9, [0, 1] * 9, "too few images of a class for an uncertain band"),
     ],
 )
 def test_what_the_images_cannot_say_is_noted(detector, probabilities, labels, note):
     fit(detector, scored(), "0.5")
-    record = fit(detector, Scored(np.array(probabilities), np.array(labels), [picture()]), "0.4")
+    record = fit(detector, Scored(np.array(probabilities), np.array(labels), [make_image()]), "0.4")
     assert any(note in line for line in record["notes"])
     if record["uncertain_band"] is None:  # the band of the calibration before must not outlive it
         assert detector.uncertain_band == (0.4, 0.4)
@@ -106,6 +108,6 @@ def test_the_validation_split_is_what_it_is_fitted_on(detector, tmp_path):
 
 def test_broken_scores_and_no_images_are_refused(detector):
     with pytest.raises(UserError, match="not numbers"):
-        fit(detector, Scored(np.full((4, 2), np.nan), np.array([0, 1, 0, 1]), [picture()]), "0.5")
+        fit(detector, Scored(np.full((4, 2), np.nan), np.array([0, 1, 0, 1]), [make_image()]), "0.5")
     with pytest.raises(UserError, match="no image that can be read"):
-        judge(detector, [])
+        score_images(detector, [])

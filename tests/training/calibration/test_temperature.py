@@ -17,7 +17,7 @@ from fakelens.training.calibration.temperature import (
 )
 from fakelens.zoo.ensembles import build_ensemble
 from fakelens.zoo.registry import build_detector, build_processor
-from tests.abuse import picture
+from tests.abuse import make_image
 
 CNN = {"hidden_sizes": [4, 8], "classifier_size": 8}
 MODELS = {
@@ -26,7 +26,7 @@ MODELS = {
     "mobilenet_v2": {"depth_multiplier": 0.25},
     "efficientnet_b0_mlp": {"backbone": "test_efficientnet", "hidden_sizes": [8]},
 }
-PICTURES = [picture(40, 40, seed=n) for n in range(3)]
+IMAGES = [make_image(40, 40, seed=n) for n in range(3)]
 
 
 def drawn(temperature, count=20_000, classes=2):
@@ -60,7 +60,7 @@ def test_order_stays_and_scores_come_back():
 
 
 def test_what_images_do_not_determine_is_bounded():
-    """Judged without an error, few images allow less certainty than many; a coin's scores go to the upper bound."""
+    """Scored without an error, few images allow less certainty than many; a coin's scores go to the upper bound."""
     found = {}
     for count in (20, 2000):
         labels = np.arange(count) % 2
@@ -75,7 +75,7 @@ def test_what_images_do_not_determine_is_bounded():
 
 def logits(model, processor):
     with torch.no_grad():
-        return model(**processor(images=PICTURES, return_tensors="pt")).logits
+        return model(**processor(images=IMAGES, return_tensors="pt")).logits
 
 
 def build(name):
@@ -84,7 +84,7 @@ def build(name):
         members = [(build_detector(n, **o), build_processor(n, 32)) for n, o in list(MODELS.items())[:2]]
         return build_ensemble(members, [2, 1])
     model, processor = build_detector(name, **MODELS[name]), build_processor(name, 32)
-    # Statistics of real pictures, without which a deep random network answers nothing but zeros.
+    # Statistics of real images, without which a deep random network answers nothing but zeros.
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
@@ -99,17 +99,17 @@ def test_logits_are_divided_once_in_memory_on_disk_and_in_a_pipeline(name, tmp_p
     before = logits(model, processor)
     was = Detector(model, processor, device="cpu").temperature
     for factor in (4.0, 0.5):  # one calibration after the other
-        assert apply_temperature(Detector(model, processor, device="cpu"), factor, PICTURES)
+        assert apply_temperature(Detector(model, processor, device="cpu"), factor, IMAGES)
     torch.testing.assert_close(logits(model, processor), before / 2, rtol=1e-4, atol=1e-5)
     model.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
     again = load_detector(tmp_path, device="cpu")
     assert again.temperature == pytest.approx(2 * was)
     expected = (before / 2).softmax(dim=-1)[:, 1].numpy()
-    assert again.scores(PICTURES) == pytest.approx(expected, abs=1e-4)
+    assert again.scores(IMAGES) == pytest.approx(expected, abs=1e-4)
     if name != "ensemble":
         classify = pipeline("image-classification", model=str(tmp_path), trust_remote_code=True)
-        rows = [{row["label"]: row["score"] for row in one} for one in classify(PICTURES)]
+        rows = [{row["label"]: row["score"] for row in one} for one in classify(IMAGES)]
         assert [row["fake"] for row in rows] == pytest.approx(expected, abs=1e-4)
 
 
@@ -118,7 +118,7 @@ def test_a_network_whose_last_layer_is_not_its_answer_is_left_alone():
     detector = Detector(model, processor, device="cpu")
     model.classifier.register_forward_hook(lambda module, inputs, output: output**3)
     weights = model.classifier.weight.detach().clone()
-    assert not apply_temperature(detector, 3.0, PICTURES)
+    assert not apply_temperature(detector, 3.0, IMAGES)
     assert torch.equal(model.classifier.weight, weights) and detector.temperature == 1
     model.classifier = torch.nn.Conv1d(1, 1, 1)
-    assert not apply_temperature(detector, 3.0, PICTURES)
+    assert not apply_temperature(detector, 3.0, IMAGES)

@@ -18,7 +18,7 @@ from fakelens.training.calibration.thresholds import (
     uncertain_band,
 )
 
-REALS, FAKES = np.zeros(99, dtype=int), np.ones(99, dtype=int)
+REAL_SCORES, FAKES = np.zeros(99, dtype=int), np.ones(99, dtype=int)
 
 
 def test_best_f1_is_better_than_every_other_threshold():
@@ -37,12 +37,12 @@ def test_both_rates_are_kept_on_fresh_images(threshold):
     alarms, misses, bare_alarms, bare_misses = [], [], [], []
     for _ in range(400):
         scores = np.concatenate([rng.beta(2, 4, 99), rng.beta(4, 2, 99)])
-        low, high = uncertain_band(scores, np.concatenate([REALS, FAKES]), threshold, 0.05, 0.1)
+        low, high = uncertain_band(scores, np.concatenate([REAL_SCORES, FAKES]), threshold, 0.05, 0.1)
         assert low <= threshold <= high
-        reals, fakes = rng.beta(2, 4, 1000), rng.beta(4, 2, 1000)
-        alarms.append((reals >= high).mean())
+        real_scores, fakes = rng.beta(2, 4, 1000), rng.beta(4, 2, 1000)
+        alarms.append((real_scores >= high).mean())
         misses.append((fakes < low).mean())
-        bare_alarms.append((reals >= fake_from(scores[:99], 0.05)).mean())
+        bare_alarms.append((real_scores >= fake_from(scores[:99], 0.05)).mean())
         bare_misses.append((fakes < real_below(scores[99:], 0.1)).mean())
     assert np.mean(alarms) < 0.0535 and np.mean(misses) < 0.105
     # Without the decision threshold in between the bounds are tight, not merely kept.
@@ -50,9 +50,12 @@ def test_both_rates_are_kept_on_fresh_images(threshold):
 
 
 def test_classes_far_apart_leave_nothing_uncertain():
-    scores, labels = np.concatenate([np.linspace(0, 0.3, 99), np.linspace(0.7, 1, 99)]), np.concatenate([REALS, FAKES])
+    scores, labels = (
+        np.concatenate([np.linspace(0, 0.3, 99), np.linspace(0.7, 1, 99)]),
+        np.concatenate([REAL_SCORES, FAKES]),
+    )
     assert uncertain_band(scores, labels, 0.5) == [0.5, 0.5]
-    low, high = uncertain_band(scores, labels, 0.9)  # a threshold that calls too many fakes real
+    low, high = uncertain_band(scores, labels, 0.9)  # a threshold with too many false negatives
     assert 0.7 < low < 0.75 and high == 0.9
     assert (
         uncertain_band(1 - scores, labels, 0.5)[0] < 0.1
@@ -93,7 +96,7 @@ def test_what_is_no_rule_is_refused(rule):
 
 
 def test_a_rule_with_a_rate_takes_the_images_for_it():
-    labels = np.concatenate([REALS, FAKES])
+    labels = np.concatenate([REAL_SCORES, FAKES])
     scores = np.concatenate([np.arange(99) / 100, np.ones(99)])
     assert decision_threshold("max_fpr:0.05", scores, labels) == np.nextafter(0.94, 1)
     assert decision_threshold("0.3", scores, labels) == 0.3
@@ -104,9 +107,9 @@ def test_a_rule_with_a_rate_takes_the_images_for_it():
 
 
 def test_too_few_images_of_a_class_are_named():
-    assert uncertain_band(np.linspace(0, 1, 99), np.concatenate([REALS[:81], FAKES[:18]]), 0.5) is None
-    check_counts(np.concatenate([REALS, FAKES]), 0.01, 0.01)
+    assert uncertain_band(np.linspace(0, 1, 99), np.concatenate([REAL_SCORES[:81], FAKES[:18]]), 0.5) is None
+    check_counts(np.concatenate([REAL_SCORES, FAKES]), 0.01, 0.01)
     with pytest.raises(UserError, match=r"There are 18 fake images.*at least 19"):
-        check_counts(np.concatenate([REALS, FAKES[:18]]), 0.05, 0.05)
+        check_counts(np.concatenate([REAL_SCORES, FAKES[:18]]), 0.05, 0.05)
     with pytest.raises(UserError, match=r"max_miss is 1\.5"):
         check_rates(0.1, 1.5)

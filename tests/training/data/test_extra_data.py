@@ -1,4 +1,4 @@
-"""Data mixed into training: at its share, for training alone, and the same again for a run that resumes."""
+"""Data mixed into training: at its fraction, for training alone, and the same again for a run that resumes."""
 
 from itertools import islice
 
@@ -36,20 +36,20 @@ def ids(stream):
 
 
 def batches(folders, steps, rank=0, ranks=1, batch_size=6):
-    data = opened(folders, extra_share=0.4)
+    data = opened(folders, extra_fraction=0.4)
     prepare = Prepare(DetectorImageProcessor(size={"height": 8, "width": 8}), Classes(), SkipLog())
     stream = TrainingStream(data.train, prepare, 3, 8, batch_size=batch_size, rank=rank, ranks=ranks)
     return [batch["pixel_values"] for batch in islice(DataLoader(stream, batch_size), steps)]
 
 
-@pytest.mark.parametrize("share", [0.2, 0.5])
-def test_the_share_holds_and_no_row_of_either_is_left_out(folders, share):
-    data = opened(folders, extra_share=share)
+@pytest.mark.parametrize("fraction", [0.2, 0.5])
+def test_the_fraction_holds_and_no_row_of_either_is_left_out(folders, fraction):
+    data = opened(folders, extra_fraction=fraction)
     main, extra = (set(ids(open_source(folder, "train").stream)) for folder in folders)
     seen = ids(data.train.stream)
     assert set(seen) == main | extra and not main & extra
-    assert sum(row in extra for row in seen) / len(seen) == pytest.approx(share, abs=0.1)
-    assert data.rows == pytest.approx(len(seen), rel=0.35) and data.rows == round(60 / (1 - share))
+    assert sum(row in extra for row in seen) / len(seen) == pytest.approx(fraction, abs=0.1)
+    assert data.rows == pytest.approx(len(seen), rel=0.35) and data.rows == round(60 / (1 - fraction))
 
 
 def test_validation_is_not_mixed(folders):
@@ -59,17 +59,17 @@ def test_validation_is_not_mixed(folders):
 
 
 def test_the_same_rows_come_again_in_the_same_order_whoever_they_are_dealt_to(folders):
-    whole = batches(folders, 40)  # several passes
+    full = batches(folders, 40)  # several passes
     again = batches(folders, 40)
-    assert all(one.equal(other) for one, other in zip(whole, again, strict=True))
+    assert all(one.equal(other) for one, other in zip(full, again, strict=True))
     first, second = (batches(folders, 20, rank, 2) for rank in range(2))
     dealt = [batch for pair in zip(first, second, strict=True) for batch in pair]
-    assert all(one.equal(other) for one, other in zip(whole, dealt, strict=True))
+    assert all(one.equal(other) for one, other in zip(full, dealt, strict=True))
 
 
-def test_a_share_out_of_range(tmp_path):
-    (tmp_path / "recipe.yaml").write_text("architecture: custom_cnn\nextra_data: [sample]\nextra_share: 1.5\n")
-    with pytest.raises(UserError, match="extra_share is 1.5"):
+def test_a_fraction_out_of_range(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("architecture: custom_cnn\nextra_data: [sample]\nextra_fraction: 1.5\n")
+    with pytest.raises(UserError, match="extra_fraction is 1.5"):
         load_recipe(tmp_path / "recipe.yaml")
 
 

@@ -1,6 +1,7 @@
 """Who is dealt which rows: every one once a pass, whatever the shards, the processes and their loader workers."""
 
 import dataclasses
+import json
 import zlib
 from collections import Counter
 from itertools import islice
@@ -32,8 +33,8 @@ def name_of(pixels):
 
 def write_shards(folder, sizes):
     """Write a train split whose shards have these sizes."""
-    whole = write_tiny_data(folder / "whole", {"train": sum(sizes)}, shards=1)
-    rows = datasets.Dataset.from_parquet(str(next(whole.glob("*.parquet"))), cache_dir=str(folder / "cache"))
+    full = write_tiny_data(folder / "whole", {"train": sum(sizes)}, shards=1)
+    rows = datasets.Dataset.from_parquet(str(next(full.glob("*.parquet"))), cache_dir=str(folder / "cache"))
     (folder / "data").mkdir()
     for number, size in enumerate(sizes):
         start = sum(sizes[:number])
@@ -102,7 +103,7 @@ def first_pass(source, ranks, workers, batch_size=4):
         ended = set()  # workers that have begun their second pass
         while len(ended) < workers:
             number, batch = next(loader)
-            passes = batch["place"][:, 0].tolist()
+            passes = batch["mark"][:, 0].tolist()
             counts.update(i for i, p in zip(batch["id"], passes, strict=True) if p == 0)
             if passes[-1] > 0:
                 ended.add(number % workers)
@@ -111,14 +112,14 @@ def first_pass(source, ranks, workers, batch_size=4):
 
 @pytest.mark.parametrize("revision", ["", "0123abc"], ids=["local", "on the Hub"])
 def test_every_id_of_the_sample_comes_once_an_epoch_to_2_ranks_of_2_workers(sample, tmp_path, revision):
-    whole = datasets.Dataset.from_parquet([str(p) for p in sorted(sample.glob("train-*"))], cache_dir=str(tmp_path))
+    full = datasets.Dataset.from_parquet([str(p) for p in sorted(sample.glob("train-*"))], cache_dir=str(tmp_path))
     sizes = [0.1, 0.35, 0.4, 0.75, 1]  # five shards, none like another
-    ends = [0, *(round(end * len(whole)) for end in sizes)]
+    ends = [0, *(round(end * len(full)) for end in sizes)]
     for number, (start, end) in enumerate(zip(ends, ends[1:], strict=False)):
-        whole.select(range(start, end)).to_parquet(tmp_path / f"train-{number:05d}-of-00005.parquet")
+        full.select(range(start, end)).to_parquet(tmp_path / f"train-{number:05d}-of-00005.parquet")
     source = dataclasses.replace(open_source(str(tmp_path), "train"), revision=revision)
     assert source.stream.num_shards == 5
-    assert first_pass(source, ranks=2, workers=2) == Counter(whole["id"])
+    assert first_pass(source, ranks=2, workers=2) == Counter(full["id"])
 
 
 def test_of_a_hub_data_set_each_worker_reads_shards_of_its_own(tmp_path):
@@ -146,12 +147,22 @@ def test_no_row_to_train_on_is_said_and_not_waited_for(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="no rows to train on"):
         next(iter(stream_of(dataclasses.replace(source, stream=source.stream.filter(lambda row: False)))))
     with pytest.raises(UserError, match="has only real images to train on"):
-        reals = source.stream.filter(lambda row: row["label"] == 0)
-        list(islice(stream_of(dataclasses.replace(source, stream=reals)), 8))
-    damaged = source.stream.map(lambda row: row | {"image": {"bytes": b"no picture", "path": None}})
+        real_scores = source.stream.filter(lambda row: row["label"] == 0)
+        list(islice(stream_of(dataclasses.replace(source, stream=real_scores)), 8))
+    damaged = source.stream.map(lambda row: row | {"image": {"bytes": b"no image", "path": None}})
     monkeypatch.setattr(stream_module, "GIVE_UP", 20)
     with pytest.raises(UserError, match="could not be used"):
         next(iter(stream_of(dataclasses.replace(source, stream=damaged))))
+
+
+def test_the_progress_of_an_older_checkpoint_is_read(tmp_path):
+    progress = Progress.at_start(1, 2)
+    progress.save(tmp_path, 0)
+    path = tmp_path / "progress-0.json"
+    facts = json.loads(path.read_text())
+    facts["places"] = facts.pop("positions")  # its name in checkpoints of before
+    path.write_text(json.dumps(facts))
+    assert progress_module.load_progress(tmp_path, 0) == progress
 
 
 @pytest.mark.parametrize(
@@ -162,33 +173,33 @@ def test_what_was_taken_before_is_not_decoded_again(tmp_path, monkeypatch, revis
     source = write_shards(tmp_path, [9, 9, 5])
     torn = {zlib.crc32(row_bytes(row["image"])) for row in islice(source.stream, 0, None, 5)}
     source = dataclasses.replace(source, stream=source.stream.map(Tear(torn)), revision=revision)
-    whole = Progress.at_start(1, workers)
+    full = Progress.at_start(1, workers)
     rest = []
     for number, batch in enumerate(islice(DataLoader(stream_of(source), 4, num_workers=workers), taken + 6)):
         if number < taken:
-            whole.take(batch)
+            full.take(batch)
         else:
             rest.append(batch["pixel_values"])
 
-    whole.save(tmp_path, 0)
+    full.save(tmp_path, 0)
     stream = stream_of(source)
     stream.done = progress_module.load_progress(tmp_path, 0)
-    assert stream.done == whole
+    assert stream.done == full
     loader = iter(DataLoader(stream, 4, num_workers=workers))
     assert all(set(batch) == {"labels"} for batch in islice(loader, taken))
     assert all(torch.equal(a["pixel_values"], b) for a, b in zip(islice(loader, 6), rest, strict=True))
 
     decoded = []
     monkeypatch.setattr(examples_module, "decode_image", lambda data: decoded.append(data) or decode_image(data))
-    stream.done = dataclasses.replace(whole, workers=1, places=whole.places[:1], batches=whole.batches_of(0))
-    list(islice(stream, whole.batches_of(0) * 4))
+    stream.done = dataclasses.replace(full, workers=1, positions=full.positions[:1], batches=full.batches_of(0))
+    list(islice(stream, full.batches_of(0) * 4))
     assert not decoded
     next(iter(stream_of(source)))
     assert decoded
 
 
 class Tear:
-    """Damages some pictures; picklable, for it goes to workers."""
+    """Damages some images; picklable, for it goes to workers."""
 
     def __init__(self, names):
         self.names = names

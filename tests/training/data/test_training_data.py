@@ -21,12 +21,12 @@ from fakelens.training.data.training_data import open_training_data
 from fakelens.training.recipe.recipe import DataArguments, load_recipe
 from tests.tiny_data import image
 
-DARKER = Autoencoder("darker", 8, lambda pictures: pictures * 0.8)
+DARKER = Autoencoder("darker", 8, lambda images: images * 0.8)
 FAKES = ("Midjourney 7", "flux.1-dev", "sd-3.5")
 
 
 def write(path, numbers, models=(None, *FAKES), **columns):
-    """Write a shard of pictures with these numbers, made in turn by these models."""
+    """Write a shard of images with these numbers, made in turn by these models."""
     rows = []
     for number in numbers:
         model = models[number % len(models)]
@@ -120,7 +120,7 @@ def test_a_pair_goes_where_the_image_goes_that_it_was_made_from(pool, tmp_path):
     pairs = str(tmp_path / "pairs")
     write_pairs(open_source(str(folder), "train"), DARKER, tmp_path / "pairs", Reconstruction(scales=(1.0, 0.9)))
     shutil.copytree(pool, tmp_path / "copies")  # the very images again, as extra data
-    data = opened(pool, holdout=0.4, extra_data=[pairs, str(tmp_path / "copies")], extra_share=0.5)
+    data = opened(pool, holdout=0.4, extra_data=[pairs, str(tmp_path / "copies")], extra_fraction=0.5)
     held_out = contents(data.validation)
     originals = {original_of(row["id"]) for row in data.train.stream} - {None}
     assert originals and not originals & held_out and not contents(data.train) & held_out
@@ -130,23 +130,23 @@ def test_a_pair_goes_where_the_image_goes_that_it_was_made_from(pool, tmp_path):
     assert "darker" not in made_by(opened(pool, extra_data=[pairs], exclude_generators=["Darker"]).train)
 
 
-def test_one_generator_comes_with_as_many_reals(tmp_path):
+def test_one_generator_comes_with_as_many_real_images(tmp_path):
     models = (None, None, None, None, None, None, "flux.1-dev", "sd-3.5")
     write(tmp_path / "train-00000-of-00001.parquet", range(80), models)
     write(tmp_path / "validation-00000-of-00001.parquet", range(100, 116), models)
     data = opened(str(tmp_path), only_generators=["FLUX.1 dev"])
-    count = Counter(row["generator"] for row in data.train.stream)  # of 60 reals and 10 such fakes
+    count = Counter(row["generator"] for row in data.train.stream)  # of 60 real images and 10 such fakes
     assert count.keys() == {"real", "flux.1-dev"} and count["real"] == pytest.approx(count["flux.1-dev"], rel=0.4)
     assert made_by(data.validation) == {"real", "flux.1-dev"} and data.rows is None
 
 
 def test_rehearsal_brings_old_rows_at_its_share_and_none_that_the_detector_never_saw(pool, other):
-    keys = {"rehearsal": [pool], "rehearsal_share": 0.5, "only_generators": ["imagen-4"]}
+    keys = {"rehearsal": [pool], "rehearsal_fraction": 0.5, "only_generators": ["imagen-4"]}
     data = opened(other, ["SD-3.5", "imagen-4", "veo-3"], **keys)
     assert made_by(data.train) == {"real", "imagen-4", "Midjourney 7", "flux.1-dev"}
     old = contents(open_source(pool, "train"))
-    share = [content_id(row["image"]) in old for row in data.train.stream]
-    assert sum(share) / len(share) == pytest.approx(0.5, abs=0.1)
+    fraction = [content_id(row["image"]) in old for row in data.train.stream]
+    assert sum(fraction) / len(fraction) == pytest.approx(0.5, abs=0.1)
     assert made_by(data.apart["new"]) == {"real", "imagen-4"}
     assert made_by(data.apart["old"]) == {"real", "Midjourney 7", "flux.1-dev"}
     assert contents(data.validation) == contents(data.apart["new"]) | contents(data.apart["old"])
@@ -154,8 +154,8 @@ def test_rehearsal_brings_old_rows_at_its_share_and_none_that_the_detector_never
     # What the new data may show without being asked, nobody can vouch for; what was trained on before, nobody unsees.
     assert opened(other, ["veo-3"], rehearsal=[pool]).held_out == []
     assert opened(other, ["veo-3"], rehearsal=[pool], protocol="openfake").held_out == ["veo-3"]
-    assert made_by(opened(other, [], **keys | {"rehearsal_share": 0.0}).train) == {"real", "imagen-4"}
-    assert opened(other, [], rehearsal=[pool], rehearsal_share=0.25).rows == 32  # an epoch is one of the new data
+    assert made_by(opened(other, [], **keys | {"rehearsal_fraction": 0.0}).train) == {"real", "imagen-4"}
+    assert opened(other, [], rehearsal=[pool], rehearsal_fraction=0.25).rows == 32  # an epoch is one of the new data
 
 
 def test_all_keys_together_leave_no_surprise(pool, other, tmp_path):
@@ -167,9 +167,9 @@ def test_all_keys_together_leave_no_surprise(pool, other, tmp_path):
         exclude_generators=["imagen-4"],
         holdout=0.3,
         extra_data=[str(tmp_path / "pairs")],
-        extra_share=0.2,
+        extra_fraction=0.2,
         rehearsal=[pool],
-        rehearsal_share=0.4,
+        rehearsal_fraction=0.4,
     )
     assert made_by(data.train) == {"real", "flux.1-dev", "sd-3.5", "darker"}
     assert made_by(data.validation) == {"real", "flux.1-dev", "sd-3.5"}
@@ -182,7 +182,7 @@ def test_all_keys_together_leave_no_surprise(pool, other, tmp_path):
     assert {c for c in train if c in everything} | validation == everything - left_out
 
 
-def test_a_picture_that_is_there_twice_is_validated_on_once(pool):
+def test_a_image_that_is_there_twice_is_validated_on_once(pool):
     data = opened(pool, [], rehearsal=[pool])
     prepare = Prepare(DetectorImageProcessor(size={"height": 8, "width": 8}), data.classes, SkipLog())
     assert len(data.validation_set(prepare)) == 16 == len(opened(pool).validation_set(prepare))
@@ -204,10 +204,10 @@ def test_a_class_that_is_missing_is_said_before_training(pool, keys, message):
 
 def test_extra_data_may_bring_the_class_that_is_missing(tmp_path, pool):
     for number in range(4):
-        path = tmp_path / "reals" / "train" / "real" / f"{number}.png"
+        path = tmp_path / "real_only" / "train" / "real" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.open(io.BytesIO(image(number, None)["bytes"])).save(path)
-    reals = str(tmp_path / "reals")
-    with pytest.raises(UserError, match=f"{reals} has only real images to train on"):
-        opened(reals, validation_split="train")
-    assert made_by(opened(reals, validation_split="train", extra_data=[pool]).train) == {"real", *FAKES}
+    real_scores = str(tmp_path / "real_only")
+    with pytest.raises(UserError, match=f"{real_scores} has only real images to train on"):
+        opened(real_scores, validation_split="train")
+    assert made_by(opened(real_scores, validation_split="train", extra_data=[pool]).train) == {"real", *FAKES}

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from fakelens.cli.verbs.training.train import VERB
 from fakelens.errors import UserError
 from fakelens.training.dry_run import dry_run as dry_run_module
 from fakelens.training.dry_run.dry_run import STEPS, dry_run
 from fakelens.training.loop.run import train
 from fakelens.training.recipe.recipe import load_recipe
-from tests.conftest import SCRIPTS, load_script
+from tests.conftest import SCRIPTS
 from tests.tiny_data import write_tiny_data
 from tests.training.loop.test_distributed import ACCELERATE, TORCHRUN, run_two
 from tests.training.loop.test_run import write_recipe
@@ -48,7 +49,7 @@ def test_the_script_tries_every_phase_says_what_it_found_and_keeps_nothing(data,
     recipe = write_recipe(
         tmp_path, data, phases=phases, dataloader_num_workers=2, report_to="trackio", output_dir="run", eval_steps=6
     )
-    load_script("train").main(str(recipe), ["--dry_run", "true"])
+    VERB.run([str(recipe), "--dry_run", "true"])
     said = " ".join(capsys.readouterr().out.split())
     assert "phase head: pixel_values (4, 3, 32, 32) float32, labels (4,) int64" in said
     assert "phase all: pixel_values (8, 3, 32, 32) float32" in said
@@ -61,12 +62,12 @@ def test_the_script_tries_every_phase_says_what_it_found_and_keeps_nothing(data,
 def test_the_facts_are_those_of_the_network_and_its_data(data, tmp_path):
     phases = [{"name": "head", "trainable": "head"}, {"name": "all", "batch_size": 8}]
     recipe = load_recipe(write_recipe(tmp_path, data, phases=phases, gradient_accumulation_steps=2))
-    head, whole = dry_run(recipe)
-    assert whole.parameter_bytes == whole.gradient_bytes == 4 * whole.parameters
-    assert 0 < head.gradient_bytes < whole.gradient_bytes
+    head, full = dry_run(recipe)
+    assert full.parameter_bytes == full.gradient_bytes == 4 * full.parameters
+    assert 0 < head.gradient_bytes < full.gradient_bytes
     # AdamW: two numbers for each trainable one, and a count for each tensor.
-    assert 2 * head.gradient_bytes <= head.optimiser_bytes < 2 * whole.gradient_bytes <= whole.optimiser_bytes
-    for phase, batch in ((head, 4), (whole, 8)):
+    assert 2 * head.gradient_bytes <= head.optimiser_bytes < 2 * full.gradient_bytes <= full.optimiser_bytes
+    for phase, batch in ((head, 4), (full, 8)):
         (process,) = phase.processes
         assert phase.images == 2 * batch and len(process.rows) == STEPS * 2 * batch
         assert len({name for name, _, _ in process.rows}) == len(process.rows)
@@ -87,7 +88,7 @@ def test_rows_that_two_workers_train_on_are_found(data, tmp_path, monkeypatch):
 
 def test_rows_of_a_short_source_come_again_and_that_is_no_fault(data, tmp_path):
     short = write_tiny_data(tmp_path / "short", {"train": 2})
-    recipe = load_recipe(write_recipe(tmp_path, data, extra_data=[str(short)], extra_share=0.5))
+    recipe = load_recipe(write_recipe(tmp_path, data, extra_data=[str(short)], extra_fraction=0.5))
     (found,) = dry_run(recipe)
     names = [name for name, _, _ in found.processes[0].rows]
     assert len(set(names)) < len(names)

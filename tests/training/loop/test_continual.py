@@ -33,7 +33,7 @@ def words(keys):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Pictures as they are, brighter ones by "lamp" and darker ones by "dusk": to learn one is to doubt the other."""
+    """Images as they are, brighter ones by "lamp" and darker ones by "dusk": to learn one is to doubt the other."""
     root = tmp_path_factory.mktemp("data")
     features = datasets.Features(
         {"image": datasets.Image(), "label": datasets.Value("string"), "model": datasets.Value("string")}
@@ -42,9 +42,9 @@ def data(tmp_path_factory):
         rows = []
         for number in range(count):
             model = (None, "lamp", None, "dusk")[number % 4]
-            picture = Image.open(io.BytesIO(image(first + number, None)["bytes"]))
-            picture = picture.point(lambda level, by={None: 0, "lamp": 40, "dusk": -40}[model]: level + by)
-            rows.append({"image": picture, "label": "fake" if model else "real", "model": model})
+            made = Image.open(io.BytesIO(image(first + number, None)["bytes"]))
+            made = made.point(lambda level, by={None: 0, "lamp": 40, "dusk": -40}[model]: level + by)
+            rows.append({"image": made, "label": "fake" if model else "real", "model": model})
         datasets.Dataset.from_list(rows, features=features).to_parquet(root / f"{split}-00000-of-00001.parquet")
     return str(root)
 
@@ -69,13 +69,13 @@ def continual(base, data, out, **keys):
 
 
 def test_rehearsal_keeps_the_old_while_the_new_is_learnt_and_the_record_tells_the_truth(base, data, tmp_path):
-    keys = {"max_steps": 80, "eval_steps": 80, "learning_rate": 0.01}
+    keys = {"max_steps": 80, "eval_steps": 80, "learning_rate": 0.01, "measure_forgetting": True}
     found = {}
-    for share in (0.5, 0.0):
-        model = train(continual(base, data, tmp_path / str(share), rehearsal_share=share, **keys))
+    for fraction in (0.5, 0.0):
+        model = train(continual(base, data, tmp_path / str(fraction), rehearsal_fraction=fraction, **keys))
         record = json.loads((model / "run.json").read_text())
-        found[share] = record["continual"]
-        assert json.loads((tmp_path / str(share) / "continual.json").read_text()) == record["continual"]
+        found[fraction] = record["continual"]
+        assert json.loads((tmp_path / str(fraction) / "continual.json").read_text()) == record["continual"]
         assert record["data"]["held_out"] == []  # dusk no longer
     assert json.loads(Path(base, "run.json").read_text())["data"]["held_out"] == ["Dusk"]
     kept, alone = found[0.5], found[0.0]
@@ -123,3 +123,15 @@ def test_a_detector_without_a_record_has_seen_who_knows_what(tiny_model, data, t
     assert (
         never_seen(recipe.model) == [] and never_seen(load_recipe(SCRIPTS.parent / "recipes/demo.yaml").model) is None
     )
+
+
+def test_rehearsal_that_is_not_trained_on_is_not_read(base, data, tmp_path):
+    """`continual.yaml` alone names OpenFake, which a machine without a network cannot open."""
+    keys = {"start_from": base, "data": data, "only_generators": "dusk", "rehearsal_share": 0, **QUIET}
+    recipe = load_recipe(RECIPE, words(keys | {"output_dir": str(tmp_path)}))
+    assert recipe.data.rehearsal == ["ComplexDataLab/OpenFake:core"]
+    opened = open_training_data(recipe.data, 42, ["Dusk"])
+    assert opened.apart == {} and opened.train.spec == opened.validation.spec == data
+    recipe.data.measure_forgetting = True
+    with pytest.raises(UserError, match="OpenFake"):
+        open_training_data(recipe.data, 42, ["Dusk"])

@@ -50,8 +50,8 @@ def weights(recipe):
 def test_a_run_killed_at_any_step_goes_on_to_the_same_weights(tmp_path, processes, workers):
     data = str(write_tiny_data(tmp_path / "data", {"train": 22, "validation": 9}))
     keys = {"dataloader_num_workers": workers}
-    whole, killed = (write_recipe(tmp_path / name, data, **keys) for name in ("whole", "killed"))
-    done = run(whole, processes=processes)
+    full, killed = (write_recipe(tmp_path / name, data, **keys) for name in ("whole", "killed"))
+    done = run(full, processes=processes)
     assert done.returncode == 0, done.stderr
 
     step = random.randrange(EVERY + 1, STEPS)
@@ -65,7 +65,7 @@ def test_a_run_killed_at_any_step_goes_on_to_the_same_weights(tmp_path, processe
         (found[-1] / "optimizer.pt").write_bytes(b"half of i")
     done = run(killed, "--resume", "true", processes=processes)
     assert done.returncode == 0, done.stderr
-    assert weights(killed) == weights(whole), step
+    assert weights(killed) == weights(full), step
 
 
 @pytest.mark.slow
@@ -77,9 +77,9 @@ def test_a_hub_that_goes_away_mid_epoch_leaves_the_last_step_and_one_line(tmp_pa
         push += "'dataset'); a.upload_folder(repo_id='user/far', repo_type='dataset', folder_path=sys.argv[1])"
         subprocess.run([sys.executable, "-c", push, folder], env=os.environ | server.env, check=True)
         keys = {"train_rows": 40, "eval_steps": STEPS, "dataloader_num_workers": 1}
-        whole, cut = (write_recipe(tmp_path / name, "user/far", **keys) for name in ("whole", "cut"))
+        full, cut = (write_recipe(tmp_path / name, "user/far", **keys) for name in ("whole", "cut"))
         before = len(server.requests)
-        done = run(whole, processes=processes, **server.env)
+        done = run(full, processes=processes, **server.env)
         assert done.returncode == 0, done.stderr
         count = len(server.requests) - before
 
@@ -96,4 +96,4 @@ def test_a_hub_that_goes_away_mid_epoch_leaves_the_last_step_and_one_line(tmp_pa
         server.revive()
         done = run(cut, "--resume", "true", processes=processes, **server.env)
         assert done.returncode == 0, done.stderr
-        assert weights(cut) == weights(whole)
+        assert weights(cut) == weights(full)

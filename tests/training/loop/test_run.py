@@ -142,9 +142,9 @@ def test_generators_are_classes_of_their_own(data, tmp_path):
     assert list(detector.model.config.id2label.values()) == ["real", *GENERATORS]
     from PIL import Image
 
-    picture = Image.new("RGB", (40, 40), "grey")
-    odds = detector.probabilities([picture])[0]
-    assert detector.scores([picture])[0] == pytest.approx(1 - odds[0], abs=1e-6)
+    image = Image.new("RGB", (40, 40), "grey")
+    odds = detector.probabilities([image])[0]
+    assert detector.scores([image])[0] == pytest.approx(1 - odds[0], abs=1e-6)
 
 
 def test_frozen_layers_do_not_move_and_later_phases_thaw_them(data, tmp_path):
@@ -231,9 +231,9 @@ def test_a_run_killed_in_its_second_phase_goes_on_there_and_ends_the_same(data, 
     keys = {"phases": phases, "augmentation": augmentation, "shuffle_buffer": 5, "save_total_limit": 3}
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
-    whole = write_recipe(tmp_path / "whole", data, **keys)
+    full = write_recipe(tmp_path / "whole", data, **keys)
     killed = write_recipe(tmp_path / "killed", data, **keys)
-    expected = load_file(train(load_recipe(whole)) / "model.safetensors")
+    expected = load_file(train(load_recipe(full)) / "model.safetensors")
 
     command = [sys.executable, SCRIPTS / "train.py", killed]
     run = tmp_path / "killed" / "run"

@@ -20,7 +20,7 @@ class Recorder(AdversarialMix):
 drawn: list[bool] = []
 
 
-def attacked_batches(folder, steps, share=0.5, accumulation=1, resume=None):
+def attacked_batches(folder, steps, fraction=0.5, accumulation=1, resume=None):
     """Train a tiny network on grey noise and return which batches were attacked."""
     drawn.clear()
     torch.manual_seed(0)
@@ -31,15 +31,15 @@ def attacked_batches(folder, steps, share=0.5, accumulation=1, resume=None):
         save_steps=10, use_cpu=True, report_to="none", remove_unused_columns=False, disable_tqdm=True,
     )  # fmt: skip
     trainer = DetectorTrainer(
-        adversarial=Recorder(share=share, eps=[0.1]), model=model, args=args, train_dataset=rows,
+        adversarial=Recorder(fraction=fraction, eps=[0.1]), model=model, args=args, train_dataset=rows,
         processing_class=DetectorImageProcessor(do_normalize=False),
     )  # fmt: skip
     trainer.train(resume_from_checkpoint=resume)
     return list(drawn)
 
 
-def test_the_share_of_batches_is_kept(tmp_path):
-    batches = attacked_batches(tmp_path, 100, share=0.3)
+def test_the_fraction_of_batches_is_kept(tmp_path):
+    batches = attacked_batches(tmp_path, 100, fraction=0.3)
     assert len(batches) == 100 and 0.18 < sum(batches) / 100 < 0.42
 
 
@@ -50,7 +50,7 @@ def test_batches_of_an_accumulated_step_draw_apart(tmp_path):
 
 
 def test_a_resumed_run_attacks_what_the_first_would_have(tmp_path):
-    whole = attacked_batches(tmp_path / "whole", 30)
+    full = attacked_batches(tmp_path / "whole", 30)
     attacked_batches(tmp_path / "cut", 20)
     rest = attacked_batches(tmp_path / "cut", 30, resume=str(tmp_path / "cut" / "checkpoint-20"))
-    assert rest == whole[20:]
+    assert rest == full[20:]

@@ -3,7 +3,7 @@
 A zip's directory says what it holds and how large each member becomes; it may lie. What it states is held against
 limits before anything is inflated, and no member inflates past what it stated. Overlapping members, by which a small
 file holds the same data thousands of times (Fifield, 2019, https://www.usenix.org/conference/woot19/presentation/fifield),
-are refused by their places.
+are refused by their offsets.
 """
 
 import io
@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from fakelens.data.decode import MAX_BYTES, ImageError
-from fakelens.data.sources.file_types import IMAGE_SUFFIXES
+from fakelens.data.decode import IMAGE_SUFFIXES, MAX_BYTES, ImageError
 from fakelens.errors import UserError
 
 MAX_MEMBERS = 1000  # images
@@ -41,12 +40,12 @@ class Member:
     Attributes:
         name: Its path in the zip, fit to be shown.
         archive: The zip.
-        place: Its number in the zip's directory.
+        index: Its number in the zip's directory.
     """
 
     name: str
     archive: Path
-    place: int
+    index: int
 
     def read(self) -> bytes:
         """Return the image file's bytes.
@@ -57,7 +56,7 @@ class Member:
         data = bytearray()
         try:
             with _File(self.archive) as file, zipfile.ZipFile(file) as opened:
-                info = opened.infolist()[self.place]
+                info = opened.infolist()[self.index]
                 if info.compress_type not in METHODS:
                     way_out = f"compressed by method {info.compress_type}; zip it again with the usual deflate"
                     raise ImageError("unreadable in its zip", way_out)
@@ -108,15 +107,15 @@ def members(path: Path) -> Members:
         raise
     except DAMAGED as error:
         raise UserError(f"not a zip, or a damaged one: {_words(error)}") from None
-    images = [(_shown(info.filename), place) for place, info in enumerate(infos) if _is_image(info)]
+    images = [(_shown(info.filename), index) for index, info in enumerate(infos) if _is_image(info)]
     if len(images) > MAX_MEMBERS:
         raise UserError(f"the zip holds {len(images):,} images; at most {MAX_MEMBERS:,} are taken. Split it.")
-    chosen = [infos[place] for _, place in images]
+    chosen = [infos[index] for _, index in images]
     if any(info.flag_bits & ENCRYPTED for info in chosen):
         raise UserError("the zip is encrypted. Unpack it, and give the folder or a zip without a password.")
     _refuse_bombs(infos, chosen, size)
     left_out = sum(not info.is_dir() for info in infos) - len(images)
-    return Members((Member(name, path, place) for name, place in sorted(images)), left_out)
+    return Members((Member(name, path, index) for name, index in sorted(images)), left_out)
 
 
 class _File(io.FileIO):
@@ -157,8 +156,8 @@ def _refuse_bombs(infos: list[zipfile.ZipInfo], chosen: list[zipfile.ZipInfo], s
         raise UserError(f"the zip unpacks to more than {MAX_TOTAL // 2**30} GiB. Split it.")
     if total > max(ALWAYS_FINE, MAX_RATIO * size):
         raise UserError(f"the zip unpacks to more than {MAX_RATIO} times its size. {bomb}")
-    places = sorted((info.header_offset, info.header_offset + LOCAL_HEADER + info.compress_size) for info in infos)
-    if any(end > start for (_, end), (start, _) in pairwise(places)):
+    spans = sorted((info.header_offset, info.header_offset + LOCAL_HEADER + info.compress_size) for info in infos)
+    if any(end > start for (_, end), (start, _) in pairwise(spans)):
         raise UserError(f"the zip's members lie over each other. {bomb}")
 
 

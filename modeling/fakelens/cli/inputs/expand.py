@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fakelens.cli.inputs.archives import Member, members
-from fakelens.data.decode import ImageError
-from fakelens.data.sources.file_types import IMAGE_SUFFIXES
+from fakelens.data.decode import IMAGE_SUFFIXES, ImageError
 from fakelens.data.web import fetch
 from fakelens.errors import UserError
 
 
 @dataclass(frozen=True)
 class Input:
-    """One image to judge.
+    """One image to score.
 
     Attributes:
         name: The path or address as it is shown.
@@ -44,7 +43,7 @@ def is_url(name: str) -> bool:
 
 
 def expand(names: Iterable[str]) -> Iterator[Input]:
-    """Walk folders and zips, in order of names; pass files and addresses on as they are.
+    """List the images of folders and zips, in order of names; pass files and addresses on as they are.
 
     Hidden files and folders are left out, and so are zips in a folder or in a zip.
     """

@@ -1,4 +1,4 @@
-"""What `fakelens` draws of the images that it judges: heat maps and figures, where they go, and showing them."""
+"""What `fakelens` draws of the images that it scores: heat maps and figures, where they go, and showing them."""
 
 import os
 import sys
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fakelens.data.decode import decode_image
-from fakelens.data.sources.file_types import IMAGE_SUFFIXES
+from fakelens.data.decode import IMAGE_SUFFIXES, decode_image
 from fakelens.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def heatmaps(detector: "Detector", folder: Path) -> "Drawing":
-    """Return what writes each picture's heat map to a folder, as its row's `heatmap`.
+    """Return what writes each image's heat map to a folder, as its row's `heatmap`.
 
     Args:
         detector: Whose evidence to show.
@@ -44,33 +43,33 @@ def heatmaps(detector: "Detector", folder: Path) -> "Drawing":
     return draw
 
 
-def figures(detector: "Detector", place: Callable[[str], Path], max_fpr: float | None) -> "Drawing":
+def figures(detector: "Detector", path_of: Callable[[str], Path], max_fpr: float | None) -> "Drawing":
     """Return what writes a figure of each verdict, as its row's `figure`.
 
     Args:
-        detector: Who judges.
-        place: What `places` returned.
+        detector: The detector.
+        path_of: What `paths_in` returned.
         max_fpr: As the detector is asked.
     """
     from fakelens.explain.figure import save_figure, verdict_figure
 
     def draw(image: Path | bytes, name: str, verdict: "Verdict") -> "Row":
-        path = place(name)
+        path = path_of(name)
         save_figure(verdict_figure(detector, decode_image(image).image, verdict, name, max_fpr), path)
         return {"figure": str(path)}
 
     return draw
 
 
-def places(save: Path | None, count: int) -> Callable[[str], Path]:
-    """Return what gives each picture's figure its path.
+def paths_in(save: Path | None, count: int) -> Callable[[str], Path]:
+    """Return what gives each image's figure its path.
 
     Args:
-        save: A file for one picture, a folder for several; None for a folder of the system's temporary files.
-        count: How many pictures there are.
+        save: A file for one image, a folder for several; None for a folder of the system's temporary files.
+        count: How many images there are.
 
     Raises:
-        UserError: If a file is named for several pictures or has no format of figures, or a folder cannot be made.
+        UserError: If a file is named for several images or has no format of figures, or a folder cannot be made.
     """
     from fakelens.explain.figure import FORMATS
     from fakelens.explain.maps.heatmap import unused
@@ -122,5 +121,5 @@ def show(paths: list[Path]) -> None:
 
 
 def _stem(name: str) -> str:
-    """Return what a picture's drawings are called by: the end of its name, which in an address may be very long."""
+    """Return what an image's drawings are called by: the end of its name, which in an address may be very long."""
     return PurePosixPath(name).name[-60:] or "image"

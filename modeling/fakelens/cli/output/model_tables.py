@@ -58,8 +58,8 @@ def write_models(models: Sequence[Trained]) -> None:
         if not model.scores:
             table.add_row(shown, escape(model.note or ""), NOT_MEASURED, NOT_MEASURED, "")
         for score in model.scores:
-            place = escape(f"{score.data}, {score.split}")
-            table.add_row(shown, place, _auroc(score, "raw"), _auroc(score, "normalised"), escape(_held_out(score)))
+            where = escape(f"{score.data}, {score.split}")
+            table.add_row(shown, where, _auroc(score, "raw"), _auroc(score, "normalised"), escape(_held_out(score)))
             shown = ""  # its further evaluations stand below
         table.add_section()
     Console().print(table)

@@ -16,17 +16,17 @@ from fakelens.zoo.pretrained import read_weights
 Network = TypeVar("Network", bound=nn.Module)
 
 KINDS = ("AutoencoderKL", "AutoencoderTiny")
-PLACES = (None, "vae")  # where a repo keeps one: by itself, or in a pipeline
+SUBFOLDERS = (None, "vae")  # where a repo keeps one: by itself, or in a pipeline
 
 
 @dataclass(frozen=True)
 class Autoencoder:
-    """A network that encodes pictures and decodes them again.
+    """A network that encodes images and decodes them again.
 
     Attributes:
         name: What data made with it calls its generator.
-        multiple: Sides of its pictures are multiples of this, in pixels.
-        round_trip: From and to pictures of shape `(batch_size, 3, height, width)` in [0, 1].
+        multiple: Sides of its images are multiples of this, in pixels.
+        round_trip: From and to images of shape `(batch_size, 3, height, width)` in [0, 1].
     """
 
     name: str
@@ -66,7 +66,7 @@ def _tiny_pair(encoder_path: Path, decoder_path: Path, device: str | None) -> Au
             ) from error
     both = ready(nn.Sequential(encoder, decoder), device)
     shared = os.path.commonprefix([encoder_path.stem, decoder_path.stem]).rstrip("-_.")
-    return Autoencoder(shared or "tiny-autoencoder", 8, lambda pictures: run(both, pictures).clamp(0, 1))
+    return Autoencoder(shared or "tiny-autoencoder", 8, lambda images: run(both, images).clamp(0, 1))
 
 
 def _diffusers(name: str, device: str | None) -> Autoencoder:
@@ -90,15 +90,15 @@ def _diffusers(name: str, device: str | None) -> Autoencoder:
     return Autoencoder(
         Path(name).name if Path(name).is_dir() else name,
         max(8, 2 ** (len(widths) - 1)),
-        lambda pictures: run(network, pictures * 2 - 1).add(1).div(2).clamp(0, 1),
+        lambda images: run(network, images * 2 - 1).add(1).div(2).clamp(0, 1),
     )
 
 
 def _find(name: str, load_config: Callable[..., dict[str, Any]]) -> tuple[str, dict[str, str]]:
     """Return which of the kinds it is and in which folder of the repo."""
     failures = []
-    for place in PLACES:
-        where = {} if place is None else {"subfolder": place}
+    for subfolder in SUBFOLDERS:
+        where = {} if subfolder is None else {"subfolder": subfolder}
         try:
             kind = load_config(name, **where).get("_class_name")
         except (OSError, ValueError) as error:
@@ -127,12 +127,12 @@ def ready(network: Network, device: str | None) -> Network:
         raise UserError(f"Device {chosen!r} cannot be used here: {str(error).splitlines()[0]} Say cpu.") from None
 
 
-def run(network: nn.Module, pictures: torch.Tensor) -> torch.Tensor:
-    """Send pictures through a network, wherever it lies; what comes back is in ordinary memory.
+def run(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Send images through a network, wherever it lies; what comes back is in ordinary memory.
 
     Args:
-        network: From pictures to pictures.
-        pictures: Of shape `(batch_size, 3, height, width)`.
+        network: From images to images.
+        images: Of shape `(batch_size, 3, height, width)`.
     """
-    output = network(pictures.to(next(network.parameters()).device))
+    output = network(images.to(next(network.parameters()).device))
     return (output if isinstance(output, torch.Tensor) else output.sample).cpu()

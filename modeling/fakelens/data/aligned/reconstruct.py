@@ -30,7 +30,7 @@ from fakelens.data.sources.reading import read
 from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
 
-MIN_SIDE = 32  # pixels; below, a picture is hardly more than a few latents
+MIN_SIDE = 32  # pixels; below, an image is hardly more than a few latents
 PAIRED = re.compile(r"([0-9a-f]{16})(?:@[\d.e-]+)?-(?:real|fake)")  # the id of either half, see `_planned`
 SETTINGS_FILE = "reconstruct.json"
 SKIPS_FILE = "skipped.jsonl"
@@ -42,9 +42,9 @@ class Reconstruction:
 
     Attributes:
         rounds: Round trips through the autoencoder, one after another.
-        scales: For each, every image gives a pair at this share of its size, in (0, 1].
+        scales: For each, every image gives a pair at this fraction of its size, in (0, 1].
         per_image: If given, every image gives this many pairs instead, each by an autoencoder drawn for it, and at a
-            share of its size drawn between the least and the greatest of `scales`.
+            fraction of its size drawn between the least and the greatest of `scales`.
         qualities: JPEG qualities, 1 to 95; each pair draws one for both halves.
         max_side: Larger sides are cropped to this, in pixels, from the middle, after scaling.
         seed: Of the draws.
@@ -113,7 +113,7 @@ def write_pairs(
     makers = [autoencoder] if isinstance(autoencoder, Autoencoder) else list(autoencoder)
     skips = SkipLog(output / f"{source.split}-{SKIPS_FILE}")
     total = limit if source.rows is None else min(limit or source.rows, source.rows)
-    reals = islice((row for row in read(source) if row["label"] == REAL), limit)
+    real_rows = islice((row for row in read(source) if row["label"] == REAL), limit)
     shards: list[Path] = []
     pairs = 0
     begin(output, source, [maker.name for maker in makers], settings, limit)
@@ -121,7 +121,7 @@ def write_pairs(
         writing(output),
         tqdm(total=total, desc=f"reconstruct {source.split}", unit="image", disable=None) as progress,
     ):
-        for number, rows in _chunks(reals, settings.shard_images):
+        for number, rows in _chunks(real_rows, settings.shard_images):
             path = output / f"{source.split}-{number:05d}.parquet"
             if path.exists():
                 progress.update(sum(1 for _ in rows))
@@ -143,25 +143,25 @@ def write_pairs(
 
 
 def make_pair(
-    picture: Image.Image, autoencoder: Autoencoder, rounds: int, scale: float, max_side: int
+    image: Image.Image, autoencoder: Autoencoder, rounds: int, scale: float, max_side: int
 ) -> tuple[Image.Image, Image.Image] | None:
-    """Return a picture as both halves of a pair show it, and its reconstruction; None if it is too small.
+    """Return an image as both halves of a pair show it, and its reconstruction; None if it is too small.
 
     Args:
-        picture: RGB.
+        image: RGB.
         autoencoder: What reconstructs.
         rounds: Round trips, one after another.
-        scale: In (0, 1]; the picture is brought to this share of its size first.
+        scale: In (0, 1]; the image is brought to this fraction of its size first.
         max_side: Larger sides are cropped, in pixels.
     """
     if scale != 1:
-        width, height = (max(1, round(side * scale)) for side in picture.size)
-        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-    width, height = (min(side, max_side) // autoencoder.multiple * autoencoder.multiple for side in picture.size)
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    width, height = (min(side, max_side) // autoencoder.multiple * autoencoder.multiple for side in image.size)
     if min(width, height) < MIN_SIDE:
         return None
-    left, top = (picture.width - width) // 2, (picture.height - height) // 2
-    real = picture.crop((left, top, left + width, top + height))
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    real = image.crop((left, top, left + width, top + height))
     pixels = torch.from_numpy(np.asarray(real).copy()).permute(2, 0, 1)[None].float() / 255
     with torch.inference_mode():
         for _ in range(rounds):
@@ -236,7 +236,7 @@ def _pairs_of(
     row: dict[str, Any], makers: Sequence[Autoencoder], settings: Reconstruction, skips: SkipLog
 ) -> list[dict[str, object]]:
     try:
-        picture = decode_image(row_bytes(row["image"])).image
+        image = decode_image(row_bytes(row["image"])).image
     except ImageError as error:
         skips.add(row["id"], error.reason)
         return []
@@ -245,7 +245,7 @@ def _pairs_of(
     original = content_id(row["image"])
     for apart, autoencoder, scale in _planned(original, makers, settings):
         pair = original + apart
-        halves = make_pair(picture, autoencoder, settings.rounds, scale, settings.max_side)
+        halves = make_pair(image, autoencoder, settings.rounds, scale, settings.max_side)
         if halves is None:
             skips.add(row["id"] + apart, "too small to reconstruct")
             continue

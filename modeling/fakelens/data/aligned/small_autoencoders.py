@@ -37,7 +37,7 @@ class Kind:
         upsampler: What doubles the sides.
         latent_channels: At the bottleneck; super-resolvers have none.
         bottleneck: What happens between encoder and decoder: nothing, rounding, or noise. A super-resolver has the
-            halved picture there instead, and draws the whole picture or what a bicubic enlargement lacks.
+            halved image there instead, and draws the whole image or what a bicubic enlargement lacks.
         normalised: Whether group normalisation follows the inner convolutions.
         activation: Class of the non-linearities.
         width: Channels after the first convolution; each further level doubles them.
@@ -54,7 +54,7 @@ class Kind:
 
     @property
     def is_super_resolver(self) -> bool:
-        """Whether it sees a halved picture in place of encoding it."""
+        """Whether it sees a halved image in place of encoding it."""
         return self.bottleneck.startswith("super")
 
 
@@ -108,20 +108,20 @@ class SmallNetwork(nn.Module):
             channels //= 2
         self.decoder = nn.Sequential(*decoder, _doubling(kind, channels, 16), kind.activation(), _conv(16, 3))
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Reconstruct pictures.
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Reconstruct images.
 
         Args:
-            pictures: Of shape `(batch_size, 3, height, width)` in [0, 1], sides multiples of 8.
+            images: Of shape `(batch_size, 3, height, width)` in [0, 1], sides multiples of 8.
 
         Returns:
             The same shape, about in [0, 1].
         """
         if self.kind.is_super_resolver:
-            pictures = F.interpolate(pictures, scale_factor=0.5, mode="bicubic", antialias=True)
-        drawn = self.decoder(self._bottleneck(self.encoder(pictures - 0.5)))
+            images = F.interpolate(images, scale_factor=0.5, mode="bicubic", antialias=True)
+        drawn = self.decoder(self._bottleneck(self.encoder(images - 0.5)))
         if self.kind.bottleneck == "super-residual":
-            return drawn + F.interpolate(pictures, scale_factor=2, mode="bicubic")
+            return drawn + F.interpolate(images, scale_factor=2, mode="bicubic")
         return drawn + 0.5
 
     def _bottleneck(self, latents: torch.Tensor) -> torch.Tensor:
@@ -135,15 +135,15 @@ class SmallNetwork(nn.Module):
 
 
 def train_autoencoder(
-    kind: Kind, pictures: Sequence[np.ndarray], steps: int, seed: int, device: str | None = None
+    kind: Kind, images: Sequence[np.ndarray], steps: int, seed: int, device: str | None = None
 ) -> SmallNetwork:
-    """Train one small autoencoder; on one thread of a processor, the same weights each time.
+    """Train one small autoencoder; on one thread of a CPU, the same weights each time.
 
     The loss is the mean absolute error of pixels, and half of that of their horizontal differences: blur costs more.
 
     Args:
         kind: Which.
-        pictures: What it learns from, each of shape `(height, width, 3)` in bytes, sides of 64 pixels or more.
+        images: What it learns from, each of shape `(height, width, 3)` in bytes, sides of 64 pixels or more.
         steps: Batches of 16 crops; the learning rate falls to nothing over the second half.
         seed: Of the first weights and of the crops.
         device: As torch names devices; a GPU if there is one, if None.
@@ -155,11 +155,11 @@ def train_autoencoder(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = ready(SmallNetwork(kind), device).train().requires_grad_(True)
-        place = next(network.parameters()).device
+        network_device = next(network.parameters()).device
         optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, 2 * (1 - step / steps)))
         for _ in tqdm(range(steps), desc=kind.name, unit="step", leave=False, disable=None):
-            batch = _batch(pictures, rng).to(place)
+            batch = _batch(images, rng).to(network_device)
             loss = reconstruction_loss(network(batch), batch)
             optimizer.zero_grad()
             loss.backward()
@@ -169,12 +169,12 @@ def train_autoencoder(
 
 
 def as_autoencoder(network: SmallNetwork) -> Autoencoder:
-    """Return a trained network as what makes pairs. One picture always gives the same, noise or not."""
+    """Return a trained network as what makes pairs. One image always gives the same, noise or not."""
 
-    def round_trip(pictures: torch.Tensor) -> torch.Tensor:
+    def round_trip(images: torch.Tensor) -> torch.Tensor:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(zlib.crc32(pictures.numpy().tobytes()))
-            return run(network, pictures).clamp(0, 1)
+            torch.manual_seed(zlib.crc32(images.numpy().tobytes()))
+            return run(network, images).clamp(0, 1)
 
     return Autoencoder(network.kind.name, MULTIPLE, round_trip)
 
@@ -183,19 +183,19 @@ def reconstruction_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Ten
     """Return the mean absolute error of pixels and half of that of their horizontal differences.
 
     Args:
-        output: Pictures of shape `(batch_size, 3, height, width)`.
+        output: Images of shape `(batch_size, 3, height, width)`.
         target: What they should be, of the same shape.
     """
     error = output - target
     return error.abs().mean() + 0.5 * error.diff(dim=-1).abs().mean()
 
 
-def _batch(pictures: Sequence[np.ndarray], rng: np.random.Generator) -> torch.Tensor:
+def _batch(images: Sequence[np.ndarray], rng: np.random.Generator) -> torch.Tensor:
     crops = []
-    for number in rng.integers(len(pictures), size=BATCH_SIZE):
-        height, width = pictures[number].shape[:2]
+    for number in rng.integers(len(images), size=BATCH_SIZE):
+        height, width = images[number].shape[:2]
         top, left = rng.integers(height - CROP + 1), rng.integers(width - CROP + 1)
-        crops.append(pictures[number][top : top + CROP, left : left + CROP])
+        crops.append(images[number][top : top + CROP, left : left + CROP])
     return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
 
 

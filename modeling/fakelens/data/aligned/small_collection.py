@@ -24,7 +24,7 @@ from fakelens.errors import UserError
 from fakelens.zoo.pretrained import read_weights
 
 FOLDER = "autoencoders"
-LOOKED_AT = 2000  # real images from the start of a split, of which those to train on are drawn
+CANDIDATES = 2000  # real images from the start of a split, of which those to train on are drawn
 TRAINED_ON = 300
 SCALES = (0.4, 0.95)  # wears off what a first compression left, which an autoencoder would learn to draw
 
@@ -72,25 +72,25 @@ def open_small(
     """
     if steps < 1:
         raise UserError(f"--training_steps is {steps}; it is 1 or more.")
-    places = {kind.name: output / FOLDER / f"{kind.name}.safetensors" for kind in kinds}
+    paths = {kind.name: output / FOLDER / f"{kind.name}.safetensors" for kind in kinds}
     made_of = {kind.name: _made_of(kind, source, seed, steps, limit) for kind in kinds}
-    missing = [kind for kind in kinds if not places[kind.name].exists()]
+    missing = [kind for kind in kinds if not paths[kind.name].exists()]
     networks = {
-        kind.name: _stored(kind, places[kind.name], made_of[kind.name]) for kind in kinds if kind not in missing
+        kind.name: _stored(kind, paths[kind.name], made_of[kind.name]) for kind in kinds if kind not in missing
     }
     if missing:
-        pictures = training_pictures(source, seed, limit)
+        images = training_images(source, seed, limit)
         for kind in tqdm(missing, desc="train small autoencoders", unit="autoencoder", disable=None):
-            network = train_autoencoder(kind, pictures, steps, seed, device)
+            network = train_autoencoder(kind, images, steps, seed, device)
             with writing(output):
-                places[kind.name].parent.mkdir(parents=True, exist_ok=True)
+                paths[kind.name].parent.mkdir(parents=True, exist_ok=True)
                 tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-                put(places[kind.name], save(tensors, {"made_of": made_of[kind.name]}))
+                put(paths[kind.name], save(tensors, {"made_of": made_of[kind.name]}))
             networks[kind.name] = network
     return [as_autoencoder(ready(networks[kind.name], device)) for kind in kinds]
 
 
-def training_pictures(source: Source, seed: int, limit: int | None = None) -> list[np.ndarray]:
+def training_images(source: Source, seed: int, limit: int | None = None) -> list[np.ndarray]:
     """Return real images of a split for small autoencoders to learn from, each brought to a scale drawn for it.
 
     Args:
@@ -105,25 +105,25 @@ def training_pictures(source: Source, seed: int, limit: int | None = None) -> li
         UserError: If no real image is that large.
     """
     rng = random.Random(f"{seed}/training pictures")
-    reals = islice((row for row in read(source) if row["label"] == REAL), min(limit or LOOKED_AT, LOOKED_AT))
+    real_rows = islice((row for row in read(source) if row["label"] == REAL), min(limit or CANDIDATES, CANDIDATES))
     # The number decides between equal draws, as rows cannot be compared.
-    drawn = heapq.nsmallest(TRAINED_ON, ((rng.random(), number, row) for number, row in enumerate(reals)))
-    pictures = []
+    drawn = heapq.nsmallest(TRAINED_ON, ((rng.random(), number, row) for number, row in enumerate(real_rows)))
+    images = []
     for _, _, row in drawn:
         scale = rng.uniform(*SCALES)
         try:
-            picture = decode_image(row_bytes(row["image"])).image
+            image = decode_image(row_bytes(row["image"])).image
         except ImageError:  # counted when it is its turn to give a pair
             continue
-        scale = max(scale, CROP / min(picture.size))
+        scale = max(scale, CROP / min(image.size))
         if scale <= 1:
-            width, height = (round(side * scale) for side in picture.size)
-            pictures.append(np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS)))
-    if not pictures:
+            width, height = (round(side * scale) for side in image.size)
+            images.append(np.asarray(image.resize((width, height), Image.Resampling.LANCZOS)))
+    if not images:
         raise UserError(
             f"{source.spec}, split {source.split!r}, has no real images of {CROP} pixels or more to train on."
         )
-    return pictures
+    return images
 
 
 def _made_of(kind: Kind, source: Source, seed: int, steps: int, limit: int | None) -> str:

@@ -1,4 +1,4 @@
-"""The tiny FLUX.2 autoencoder: a picture to 32 channels at an eighth of its side, and back.
+"""The tiny FLUX.2 autoencoder: an image to 32 channels at an eighth of its side, and back.
 
 TAEF2 of the TAESD family, MIT (https://github.com/madebyollin/taesd): the small twin of the autoencoder that FLUX.2
 draws with. Diffusers' `AutoencoderTiny` lacks its middle blocks. State-dict keys are those of the published files.
@@ -12,7 +12,7 @@ LATENT_CHANNELS = 32
 
 
 class Block(nn.Module):
-    """Three convolutions with a skip; a middle block first adds a branch normalised over the whole picture."""
+    """Three convolutions with a skip; a middle block first adds a branch normalised over the whole image."""
 
     def __init__(self, middle: bool = False):
         super().__init__()
@@ -52,7 +52,7 @@ def tiny_encoder() -> nn.Sequential:
 
 
 def tiny_decoder() -> nn.Sequential:
-    """Build the decoder, from the encoder's latents to pictures, to be clamped to [0, 1]."""
+    """Build the decoder, from the encoder's latents to images, to be clamped to [0, 1]."""
     layers = [SoftClamp(), _conv(LATENT_CHANNELS), nn.ReLU(), *(Block(middle=True) for _ in range(3))]
     for level in range(3):
         layers += [nn.Upsample(scale_factor=2), _conv(bias=False), *(Block() for _ in range(1 if level == 2 else 3))]

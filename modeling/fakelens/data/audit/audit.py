@@ -1,4 +1,4 @@
-"""The audit: how well a detector could do on a data set without looking at the picture.
+"""The audit: how well a detector could do on a data set without looking at the image.
 
 A small classifier is fitted to file facts alone (see `facts.py`) and scored on the files it was not fitted to. What it
 reaches, a network can reach by reading the same facts off the pixels, and a test score at or below it proves nothing.
@@ -93,8 +93,8 @@ def audit_facts(
     Returns:
         `real` and `fake` (counts), `chance` (how far from .5 the AUROC of a coin is, in 95 of 100 cases), `views` and
         `advice`. A view has `auroc`, `auroc_format` (of format and size alone), `sources` and `generators` (AUROC of
-        each, the latter against all reals; None where one class is absent) and `leaks`: the three single facts that
-        tell most.
+        each, the latter against all real images; None where one class is absent) and `leaks`: the three single facts
+        that tell most.
     """
     real, fake = int((labels == REAL).sum()), int((labels == FAKE).sum())
     views = {
@@ -174,8 +174,8 @@ def advise(views: dict[str, dict[str, Any]], chance: float) -> str:
 
     raw, normalised = views["raw"], views["normalised"]
     content = (
-        "detail and colour do, by what the pictures show or by the generators' traces: set content-matched reals "
-        "against them, or mix in pairs made by scripts/reconstruct.py."
+        "detail and colour do, by what the images show or by the generators' traces: set content-matched real images "
+        "against them, or mix in pairs made by fakelens reconstruct."
     )
     if leaks(normalised["auroc_format"]):
         return (
@@ -221,10 +221,10 @@ def _check_classes(labels: np.ndarray, found: str, limit: int | None) -> None:
     more = " Read more rows with --limit, for they may be sorted by class." if limit is not None else ""
     if not real or not fake:
         raise UserError(
-            f"{found} has {'no images' if real == fake else 'only fakes' if fake else 'only reals'} "
+            f"{found} has {'no images' if real == fake else 'only fakes' if fake else 'only real images'} "
             f"({real + fake} read); an audit compares two classes.{more or ' Name a split that has both.'}"
         )
     raise UserError(
-        f"{found} has {real} reals and {fake} fakes; an audit needs {FEWEST} of each, or chance decides."
+        f"{found} has {real} real images and {fake} fakes; an audit needs {FEWEST} of each, or chance decides."
         f"{more or ' Name a larger split.'}"
     )

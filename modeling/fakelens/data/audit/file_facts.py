@@ -1,4 +1,4 @@
-"""What an image file gives away before anyone looks at the picture: format, size, compression, mean colour."""
+"""What an image file gives away before anyone looks at the image: format, size, compression, mean colour."""
 
 import io
 
@@ -17,22 +17,22 @@ FORMAT_FACTS = (  # what a file is, whatever it shows
     "JPEG chroma subsampling",
     "has EXIF",
 )
-# At one format and quality, detailed pictures take more bytes.
+# At one format and quality, detailed images take more bytes.
 CONTENT_FACTS = ("bytes per pixel", "mean red", "mean green", "mean blue", "spread of colour")
 ABSENT = -1.0  # of the JPEG facts in other files
 
 
-def file_facts(data: bytes, picture: Image.Image) -> np.ndarray:
+def file_facts(data: bytes, image: Image.Image) -> np.ndarray:
     """Measure one file.
 
     Args:
         data: The file's bytes; they decode.
-        picture: The same, decoded to RGB.
+        image: The same, decoded to RGB.
 
     Returns:
         Of shape `(16,)`, in the order of `FORMAT_FACTS` and `CONTENT_FACTS`: 0 or 1 for what a file is or has; pixels;
         width over height; millions of pixels; the mean entries of the quantisation tables (the higher, the coarser);
-        0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0; bytes; grey levels.
+        0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0; bytes; intensity levels.
     """
     with Image.open(io.BytesIO(data)) as file:  # reads the header alone
         width, height = file.size
@@ -47,7 +47,7 @@ def file_facts(data: bytes, picture: Image.Image) -> np.ndarray:
             float(len(file.getexif()) > 0),
             len(data) / (width * height),
         ]
-    pixels = np.asarray(picture).reshape(-1, 3)
+    pixels = np.asarray(image).reshape(-1, 3)
     return np.array([*facts, *pixels.mean(axis=0), pixels.std()], dtype=np.float64)
 
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fakelens.data.sources.labels import FAKE, ID2LABEL, LABEL2ID, REAL
+from fakelens.data.sources.labels import FAKE, ID2LABEL, REAL
 from fakelens.data.sources.vocabulary import SAY_IT, find_label, in_words, is_neither, is_placeholder
 from fakelens.errors import UserError
 
 SKIP = -1  # a class whose rows are left out and counted
-TARGETS = {**LABEL2ID, "skip": SKIP}
+TARGETS = {**{name: label for label, name in ID2LABEL.items()}, "skip": SKIP}
 SEVERAL = "|"  # between the classes of one target: `fake=sd|midjourney`
 BOOLEANS = {"true": "1", "false": "0"}
 
@@ -106,8 +106,8 @@ class LabelRules:
         found = [find_label(name) if label is None else label for name, label in zip(names, said, strict=True)]
         sound = [name for name, label, own in zip(names, found, said, strict=True) if label == REAL and own is None]
         if not may_repeat and (len(sound) > 1 or (sound and REAL in said)):
-            reals = [name for name, label in zip(names, found, strict=True) if label == REAL]
-            raise UserError(f"{listed}, of which {in_words(reals)} all sound real. {example(names)}")
+            real = [name for name, label in zip(names, found, strict=True) if label == REAL]
+            raise UserError(f"{listed}, of which {in_words(real)} all sound real. {example(names)}")
         if REAL not in found and (FAKE not in said or None in found):
             if names and all(label == FAKE for label in found):
                 raise UserError(f"{listed}, which all sound fake: none is of real images. {example(names)}")

@@ -6,4 +6,3 @@ thing that means the same everywhere.
 
 REAL, FAKE = 0, 1
 ID2LABEL = {REAL: "real", FAKE: "fake"}
-LABEL2ID = {"real": REAL, "fake": FAKE}

@@ -11,7 +11,7 @@ SOURCE is one of
     path/to/folder                   that `datasets` wrote with `save_to_disk`
     path/to/file                     `.csv`, `.json`, `.jsonl` or `.parquet`, of paths or addresses of images
 
-Rows travel undecoded (a shuffle buffer of pictures would not fit in memory) and are decoded by `examples` or by the
+Rows travel undecoded (a shuffle buffer of images would not fit in memory) and are decoded by `examples` or by the
 training transform. Labels are mapped by name.
 """
 
@@ -20,9 +20,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fakelens.data.decode import DecodedImage, ImageError, decode_image
+from fakelens.data.decode import IMAGE_SUFFIXES, DecodedImage, ImageError, decode_image
 from fakelens.data.sources.columns import ReadOptions
-from fakelens.data.sources.file_types import IMAGE_SUFFIXES
 from fakelens.data.sources.formats.folders import open_folders
 from fakelens.data.sources.formats.listings import LISTINGS, has_labels, metadata_files, open_listing, open_metadata
 from fakelens.data.sources.formats.saved import is_saved, open_saved
@@ -62,7 +61,7 @@ class Example:
         label: 0 real, 1 fake.
         generator: Name of the model that made it, "real" for photographs, "unstated" where the data does not say.
         source: Collection it comes from, "" where the data does not say.
-        image: The decoded picture.
+        image: The decoded image.
         data: The file's bytes.
     """
 

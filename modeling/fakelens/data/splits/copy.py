@@ -66,7 +66,7 @@ def class_depth(row_id: str, class_folders: Sequence[str]) -> int:
 def copy_files(
     folder: Path,
     prints: Fingerprints,
-    places: list[str | None],
+    assigned: list[str | None],
     into: Path,
     cut: bool,
     class_folders: Sequence[str] = (),
@@ -76,19 +76,19 @@ def copy_files(
     Args:
         folder: The data set's, which the images' ids are relative to.
         prints: Its images.
-        places: The split for each, None to leave it out.
+        assigned: The split for each, None to leave it out.
         into: Where to.
         cut: Write `{split}/{real,fake}/` and what was below the class's folder; else keep every path as it is. Files
             that two folders of one class both have get a number.
         class_folders: Where the class folders lie, as `Source` has them; needed to cut.
     """
-    rows = zip(prints.ids, places, prints.labels.tolist(), strict=True)
-    order = sorted((row_id, place, label) for row_id, place, label in rows if place is not None)
-    for row_id, place, label in tqdm(order, desc="copy", unit="image", disable=None):
+    rows = zip(prints.ids, assigned, prints.labels.tolist(), strict=True)
+    order = sorted((row_id, part, label) for row_id, part, label in rows if part is not None)
+    for row_id, part, label in tqdm(order, desc="copy", unit="image", disable=None):
         target = into / row_id
         if cut:
             below = Path(row_id).parts[class_depth(row_id, class_folders) + 1 :]
-            target = into / place / ID2LABEL[label] / Path(*below)
+            target = into / part / ID2LABEL[label] / Path(*below)
             number = 1
             while target.exists():
                 number += 1
@@ -97,20 +97,20 @@ def copy_files(
         shutil.copyfile(folder / row_id, target)
 
 
-def copy_shards(folder: Path, prints: Fingerprints, places: list[str | None], into: Path, cut: bool) -> None:
+def copy_shards(folder: Path, prints: Fingerprints, assigned: list[str | None], into: Path, cut: bool) -> None:
     """Copy parquet shards with all their columns, one row group in memory, leaving out rows that have no place.
 
     Args:
         folder: The data set's.
         prints: Its images.
-        places: The split for each, None to leave it out; the same for images of one content in one split.
+        assigned: The split for each, None to leave it out; the same for images of one content in one split.
         into: Where to.
         cut: Write `{split}-00000.parquet`, ... for each shard that is read; else keep the shards' names.
     """
     fates: list[dict[int, str]] = [{} for _ in prints.splits]
-    for split, content, place in zip(prints.split, prints.contents, places, strict=True):
-        if place is not None:
-            fates[split][int(content)] = place
+    for split, content, part in zip(prints.split, prints.contents, assigned, strict=True):
+        if part is not None:
+            fates[split][int(content)] = part
     shards = [
         (path, fate)
         for split, fate in zip(prints.splits, fates, strict=True)
@@ -125,9 +125,9 @@ def copy_shards(folder: Path, prints: Fingerprints, places: list[str | None], in
                 table = file.read_row_group(group)
                 cells = datasets.Image().cast_storage(table["image"].combine_chunks()).to_pylist()
                 fallen = [fate.get(content_number(cell or {"bytes": None, "path": None})) for cell in cells]
-                for place in sorted({name for name in fallen if name is not None}):
-                    if place not in writers:
-                        name = Path(f"{place}-{number:05d}.parquet") if cut else path.relative_to(folder)
+                for part in sorted({name for name in fallen if name is not None}):
+                    if part not in writers:
+                        name = Path(f"{part}-{number:05d}.parquet") if cut else path.relative_to(folder)
                         (into / name).parent.mkdir(parents=True, exist_ok=True)
-                        writers[place] = stack.enter_context(pq.ParquetWriter(into / name, file.schema_arrow))
-                    writers[place].write_table(table.filter([name == place for name in fallen]))
+                        writers[part] = stack.enter_context(pq.ParquetWriter(into / name, file.schema_arrow))
+                    writers[part].write_table(table.filter([name == part for name in fallen]))

@@ -1,14 +1,14 @@
 """Perceptual hashes, and the groups of images whose hashes are near, found without comparing all pairs.
 
 The hash is imagehash's pHash: the 64 lowest frequencies of a 32 x 32 grey thumbnail, each above the median or not.
-Saving again, scaling and small crops change a few bits; a mirrored or turned picture has another hash.
+Saving again, scaling and small crops change a few bits; a mirrored or turned image has another hash.
 
 The search cuts a hash into four bands of 16 bits. Two hashes that differ in at most d bits differ in at most d // 4 of
 them in one band at least, so only those are compared which are that near in a band. After Norouzi, Punjani and Fleet
 (2012), "Fast Search in Hamming Space with Multi-Index Hashing", https://arxiv.org/abs/1307.2982.
 
 Strangers of one composition come near too, and ever more of them in larger data: aligned faces and nearly blank
-pictures first.
+images first.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from scipy.sparse.csgraph import connected_components
 BITS, BAND_BITS = 64, 16
 BANDS = BITS // BAND_BITS
 # Of 513 photographs and fakes of 256 pixels, JPEG at quality 50 and half the size moved none by more than 4 bits, and
-# 2 % cut off moved 5 % of them further. Of the 8.4 million pairs of 4,104 such, 5 were within 4: three of one picture,
+# 2 % cut off moved 5 % of them further. Of the 8.4 million pairs of 4,104 such, 5 were within 4: three of one image,
 # two nearly blank. 6 found one more of each kind, a true pair and two strangers; at 8 all that came in were strangers.
 DISTANCE = 4
 MAX_DISTANCE = 10

@@ -82,9 +82,9 @@ def _fingerprint(image: dict[str, Any]) -> tuple[int, int] | str:
     """Return an image's content and perceptual hash, or why there is none."""
     try:
         data = row_bytes(image)
-        picture = decode_image(data).image
+        decoded = decode_image(data).image
     except ImageError as error:
         return error.reason
     except OSError:
         return "unreadable file"
-    return content_number({"bytes": data, "path": None}), perceptual_hash(picture)
+    return content_number({"bytes": data, "path": None}), perceptual_hash(decoded)

@@ -1,4 +1,4 @@
-"""Data set -> splits that share no picture: a pile is cut into splits, or splits are cleaned of what crosses them."""
+"""Make splits that share no image: split an unsplit folder, or remove what crosses existing splits."""
 
 import zlib
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ from fakelens.data.splits.prepare_report import describe, write_report
 from fakelens.errors import UserError
 
 SCHEMA_VERSION = 1
-PARTS = ("train", "val", "test")  # what a pile is cut into
+PARTS = ("train", "val", "test")  # what an unsplit folder is cut into
 KEPT_FIRST = ("test", "validation", "train")
 NAME_SPLITS = (
-    f"Name one --split to cut into {', '.join(PARTS)}, or two and more to clean them of pictures that they share."
+    f"Name one --split to cut into {', '.join(PARTS)}, or two and more to clean them of images that they share."
 )
-BIG = 0.05  # share of a class from which a group is placed in train
+BIG = 0.05  # fraction of a class from which a group is placed in train
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Preparation:
 
     Attributes:
         distance: The most bits of 64, 0 to 10, in which the hashes of near-duplicates differ.
-        shares: Of train, val and test, adding up to 1, where one pile is cut.
+        fractions: Of train, val and test, adding up to 1, where one unsplit folder is cut.
         seed: Of the cut.
-        keep: Splits in the order in which they keep a picture that several have. Those which are not named come
+        keep: Splits in the order in which they keep an image that several have. Those which are not named come
             before: who names `wild` has a benchmark there.
     """
 
     distance: int = DISTANCE
-    shares: tuple[float, ...] = (0.7, 0.15, 0.15)
+    fractions: tuple[float, ...] = (0.7, 0.15, 0.15)
     seed: int = 42
     keep: tuple[str, ...] = KEPT_FIRST
 
@@ -49,13 +49,13 @@ class Preparation:
         if not 0 <= self.distance <= MAX_DISTANCE:
             raise UserError(
                 f"--distance is {self.distance}; it is 0 to {MAX_DISTANCE} bits. Beyond, most of what is found are "
-                "different pictures."
+                "different images."
             )
-        good = len(self.shares) == len(PARTS) and min(self.shares) >= 0 and self.shares[0] > 0
-        if not good or abs(sum(self.shares) - 1) > 1e-6:
+        good = len(self.fractions) == len(PARTS) and min(self.fractions) >= 0 and self.fractions[0] > 0
+        if not good or abs(sum(self.fractions) - 1) > 1e-6:
             raise UserError(
-                f"--shares are three numbers, of train, val and test, that add up to 1, such as 0.7 0.15 0.15; "
-                f"not {' '.join(map(str, self.shares))}."
+                f"--fractions are three numbers, of train, val and test, that add up to 1, such as 0.7 0.15 0.15; "
+                f"not {' '.join(map(str, self.fractions))}."
             )
 
 
@@ -66,7 +66,7 @@ def prepare(
     settings: Preparation,
     options: ReadOptions | None = None,
 ) -> dict[str, Any]:
-    """Cut a data set that is one pile into splits, or clean several splits of pictures that cross them.
+    """Split an unsplit folder, or remove the images that cross several splits.
 
     Args:
         spec: A SOURCE string, see `sources`.
@@ -103,43 +103,45 @@ def prepare(
     groups = group_near(prints.hashes, settings.distance)
     cut = len(splits) < 2
     if cut:
-        wanted = [part for part, share in zip(PARTS, settings.shares, strict=True) if share > 0]
-        places: list[str | None] = [
-            PARTS[part] for part in cut_pile(prints, groups, settings.shares, settings.seed, spec)
+        wanted = [part for part, fraction in zip(PARTS, settings.fractions, strict=True) if fraction > 0]
+        assigned: list[str | None] = [
+            PARTS[part] for part in assign_splits(prints, groups, settings.fractions, settings.seed, spec)
         ]
     else:
         wanted = prints.splits
         removed = find_crossing(prints, groups, settings.keep)
-        places = [None if gone else prints.splits[s] for s, gone in zip(prints.split, removed, strict=True)]
+        assigned = [None if gone else prints.splits[s] for s, gone in zip(prints.split, removed, strict=True)]
     report = {"schema_version": SCHEMA_VERSION, "data": sources[0].spec, "revision": sources[0].revision}
     report |= {"mode": "cut" if cut else "clean", "settings": asdict(settings)}
-    report |= describe(prints, groups, places, wanted, cut)
+    report |= describe(prints, groups, assigned, wanted, cut)
     if output is not None:
         with atomic_copy(output) as made:
             if has_shards:
-                copy_shards(folder, prints, places, made, cut)
+                copy_shards(folder, prints, assigned, made, cut)
             else:
-                copy_files(folder, prints, places, made, cut, [p for s in sources for p in s.class_folders])
+                copy_files(folder, prints, assigned, made, cut, [p for s in sources for p in s.class_folders])
             write_report(report, made / "prepare.json")
     return report
 
 
-def cut_pile(prints: Fingerprints, groups: np.ndarray, shares: Sequence[float], seed: int, spec: str) -> np.ndarray:
-    """Place every group of near-duplicates in one part, each class at the shares.
+def assign_splits(
+    prints: Fingerprints, groups: np.ndarray, fractions: Sequence[float], seed: int, spec: str
+) -> np.ndarray:
+    """Place every group of near-duplicates in one part, each class at the fractions.
 
-    Groups of a class stand in the order of a hash of their contents, and the row is cut at the shares: the counts are
-    exact to a group's size, and a file that is added moves only groups that stand next to a cut. A group of more than
-    a twentieth of its class goes to the first part, where copies do least harm.
+    Groups of a class stand in the order of a hash of their contents, and the row is cut at the fractions: the counts
+    are exact to a group's size, and a file that is added moves only groups that stand next to a cut. A group of more
+    than a twentieth of its class goes to the first part, where copies do least harm.
 
     Args:
         prints: The images.
         groups: Their groups, of shape `(count,)`.
-        shares: Of the parts, adding up to 1.
+        fractions: Of the parts, adding up to 1.
         seed: Another seed gives another order.
         spec: The data's name, for the error.
 
     Returns:
-        Positions in `shares`, of shape `(count,)`.
+        Positions in `fractions`, of shape `(count,)`.
 
     Raises:
         UserError: If all images are of one class.
@@ -156,7 +158,7 @@ def cut_pile(prints: Fingerprints, groups: np.ndarray, shares: Sequence[float], 
     sizes = np.bincount(groups, minlength=count)
     fakes = np.bincount(groups, prints.labels, minlength=count)
     kinds = (fakes > 0).astype(int) + (fakes == sizes)  # all real, of both classes, all fake
-    ends = np.cumsum(shares)[:-1]
+    ends = np.cumsum(fractions)[:-1]
     parts = np.zeros(count, int)
     for kind in range(3):
         members = np.flatnonzero(kinds == kind)

@@ -16,18 +16,18 @@ BIG_GROUP = 10  # images from which a group is warned of, if it is a hundredth o
 
 
 def describe(
-    prints: Fingerprints, groups: np.ndarray, places: list[str | None], wanted: Sequence[str], cut: bool
+    prints: Fingerprints, groups: np.ndarray, assigned: list[str | None], wanted: Sequence[str], cut: bool
 ) -> dict[str, Any]:
     """Return the report's counts, its groups of near-duplicates (the largest first) and its warnings.
 
     Args:
         prints: The images.
         groups: Their groups, of shape `(count,)`.
-        places: The split for each, None for those removed.
+        assigned: The split for each, None for those removed.
         wanted: The splits that there are to be.
-        cut: Whether one pile was cut, so that an image's split is its place.
+        cut: Whether an unsplit folder was split, so that an image's split is the one assigned to it.
     """
-    splits = places if cut else [prints.splits[s] for s in prints.split]
+    splits = assigned if cut else [prints.splits[s] for s in prints.split]
     sizes = np.bincount(groups)
     order = np.lexsort((groups, -sizes[groups]))
     duplicates: list[dict[str, Any]] = []
@@ -37,7 +37,7 @@ def describe(
             last = groups[i]
             duplicates.append({"members": []})
         member = {"id": prints.ids[i], "split": splits[i], "label": ID2LABEL[int(prints.labels[i])]}
-        duplicates[-1]["members"].append(member | ({"removed": True} if places[i] is None else {}))
+        duplicates[-1]["members"].append(member | ({"removed": True} if assigned[i] is None else {}))
     crossing: Counter[str] = Counter()
     for group in duplicates:
         group["members"].sort(key=lambda member: (member["split"], member["id"]))
@@ -45,12 +45,12 @@ def describe(
         group["crosses"] = len(named) > 1
         group["contradicts"] = len({member["label"] for member in group["members"]}) > 1
         crossing[" + ".join(named)] += group["crosses"]
-    result = _counts(prints, places, wanted)
+    result = _counts(prints, assigned, wanted)
     return {
         "images": len(prints.ids),
         "read": _counts(prints, [prints.splits[s] for s in prints.split], prints.splits),
         "result": result,
-        "removed": sum(place is None for place in places),
+        "removed": sum(part is None for part in assigned),
         "groups": len(duplicates),
         "groups_within_a_split": sum(not group["crosses"] for group in duplicates),
         "groups_crossing": {names: number for names, number in crossing.most_common() if number},
@@ -79,9 +79,9 @@ def write_report(report: dict[str, Any], path: Path) -> None:
         raise UserError(f"{path} could not be written: {error.strerror}. Name another --output.") from error
 
 
-def _counts(prints: Fingerprints, places: Sequence[str | None], wanted: Sequence[str]) -> dict[str, dict[str, int]]:
+def _counts(prints: Fingerprints, assigned: Sequence[str | None], wanted: Sequence[str]) -> dict[str, dict[str, int]]:
     """Count the images of each class in each split."""
-    found = Counter(zip(places, prints.labels.tolist(), strict=True))
+    found = Counter(zip(assigned, prints.labels.tolist(), strict=True))
     return {split: {name: found[split, label] for label, name in ID2LABEL.items()} for split in wanted}
 
 
@@ -93,6 +93,6 @@ def _warnings(result: dict[str, dict[str, int]], duplicates: list[dict[str, Any]
     if len(largest) >= max(BIG_GROUP, images / 100):
         lines.append(
             f"the largest group holds {len(largest)} of {images} images, {largest[0]['id']} among them: blank "
-            "pictures, many copies of one, or strangers joined by too wide a --distance"
+            "images, many copies of one, or strangers joined by too wide a --distance"
         )
     return lines

@@ -1,4 +1,4 @@
-"""Augmentations of training images as recipe data: a list of names and numbers becomes a seeded function of a picture.
+"""Augmentations of training images as recipe data: a list of names and numbers becomes a seeded function of an image.
 
 The function never sees a label: real and fake images go through the same. The geometric and colour transforms are
 torchvision's v2; texture and sensor noise are ours.
@@ -130,7 +130,7 @@ class Augmentation:
 
     Args:
         steps: What is done, each keeping size and mode and drawing from torch's global generator; none leaves the
-            picture as it is.
+            image as it is.
     """
 
     steps: tuple[Transform, ...] = ()
@@ -155,7 +155,7 @@ class Augmentation:
         return cls(read_transforms("augmentation", settings, TRANSFORMS, "{name: rotation, degrees: 15}", OFTEN))
 
     def __call__(self, image: Image.Image, seed: int) -> Image.Image:
-        """Augment a picture; the same seed always does the same.
+        """Augment an image; the same seed always does the same.
 
         torchvision draws from torch's global generator, which is lent out meanwhile and given back as it was: safe in
         the loader's processes, not in threads.
@@ -165,10 +165,10 @@ class Augmentation:
             seed: Of every choice.
 
         Returns:
-            A picture of the same size and mode.
+            An image of the same size and mode.
 
         Raises:
-            ValueError: If the picture is not RGB.
+            ValueError: If the image is not RGB.
         """
         require_rgb("Augmentation", image)
         with torch.random.fork_rng(devices=[]):

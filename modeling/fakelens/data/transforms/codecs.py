@@ -1,4 +1,4 @@
-"""What saving and resizing do to a picture: JPEG, WebP, AVIF, scaling down and up, cutting.
+"""What saving and resizing do to an image: JPEG, WebP, AVIF, scaling down and up, cutting.
 
 Views and degradations alike; those of a degradation draw from the generator that they are given.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, features
 
-from fakelens.data.transforms.transforms import Range, check_range, draw, draw_whole
+from fakelens.data.transforms.transforms import Range, check_range, draw, draw_integer
 from fakelens.errors import UserError
 
 # Pillow's name of a format -> what it asks its build for, and the longest side that the format or its reader takes.
@@ -37,16 +37,16 @@ def check_format(name: str) -> None:
 
 
 def reencode(image: Image.Image, format: str, quality: int, subsampling: str = "4:2:0") -> Image.Image:
-    """Save a picture in a lossy format and read it back.
+    """Save an image in a lossy format and read it back.
 
     Args:
-        image: An RGB picture of any size.
+        image: An RGB image of any size.
         format: `JPEG`, `WEBP` or `AVIF`.
         quality: Of the file, 1 to 100, as the format's library counts it.
         subsampling: Of colour: `4:4:4`, `4:2:2` or `4:2:0`. WebP knows the last alone.
 
     Returns:
-        A picture of the same size, unless the format cannot hold it (WebP ends at 16,383 pixels): then as large as it
+        An image of the same size, unless the format cannot hold it (WebP ends at 16,383 pixels): then as large as it
         can. It is as Pillow read it, with its `format`, and for JPEG its tables.
     """
     longest = FORMATS[format][1]
@@ -56,7 +56,7 @@ def reencode(image: Image.Image, format: str, quality: int, subsampling: str = "
     if format == "AVIF":
         options |= {"speed": 8, "max_threads": 1}  # of 0 (slow) to 10; loader workers share the cores already
     file = io.BytesIO()
-    # A copy, for Pillow keeps a save's options on the picture meanwhile: two threads that save one would mix theirs.
+    # A copy, for Pillow keeps a save's options on the image meanwhile: two threads that save one would mix theirs.
     image.copy().save(file, format=format, quality=quality, **options)
     result = Image.open(file)
     result.load()
@@ -64,10 +64,10 @@ def reencode(image: Image.Image, format: str, quality: int, subsampling: str = "
 
 
 def rescale(image: Image.Image, scale: float, filter: str = "lanczos") -> Image.Image:
-    """Resize a picture by a factor, each side to the nearest pixel and none below one; 1 leaves it as it is.
+    """Resize an image by a factor, each side to the nearest pixel and none below one; 1 leaves it as it is.
 
     Args:
-        image: A picture of any size.
+        image: An image of any size.
         scale: Above 0.
         filter: `nearest`, `bilinear`, `bicubic` or `lanczos`.
     """
@@ -76,10 +76,10 @@ def rescale(image: Image.Image, scale: float, filter: str = "lanczos") -> Image.
 
 
 def recompress(image: Image.Image, long_side: int, quality: int) -> Image.Image:
-    """Resize a picture to a given long side, save it as JPEG with 4:2:0 colour and read it back.
+    """Resize an image to a given long side, save it as JPEG with 4:2:0 colour and read it back.
 
     Args:
-        image: An RGB picture of any size.
+        image: An RGB image of any size.
         long_side: Of the result, in pixels; the short side keeps the proportion.
         quality: Of the JPEG file, 1 to 95.
     """
@@ -99,12 +99,12 @@ class Jpeg:
     subsampling: str = "4:2:0"
 
     def __post_init__(self) -> None:
-        check_range("quality", self.quality, 1, 100, whole=True)
+        check_range("quality", self.quality, 1, 100, integer=True)
         _check_choice("subsampling", self.subsampling, SUBSAMPLINGS)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Return the picture that is read back."""
-        return reencode(image, "JPEG", draw_whole(rng, self.quality), self.subsampling)
+        """Return the image that is read back."""
+        return reencode(image, "JPEG", draw_integer(rng, self.quality), self.subsampling)
 
 
 @dataclass(frozen=True)
@@ -119,11 +119,11 @@ class WebP:
 
     def __post_init__(self) -> None:
         check_format("WEBP")
-        check_range("quality", self.quality, 1, 100, whole=True)
+        check_range("quality", self.quality, 1, 100, integer=True)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Return the picture that is read back."""
-        return reencode(image, "WEBP", draw_whole(rng, self.quality))
+        """Return the image that is read back."""
+        return reencode(image, "WEBP", draw_integer(rng, self.quality))
 
 
 @dataclass(frozen=True)
@@ -138,11 +138,11 @@ class Avif:
 
     def __post_init__(self) -> None:
         check_format("AVIF")
-        check_range("quality", self.quality, 1, 100, whole=True)
+        check_range("quality", self.quality, 1, 100, integer=True)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Return the picture that is read back."""
-        return reencode(image, "AVIF", draw_whole(rng, self.quality))
+        """Return the image that is read back."""
+        return reencode(image, "AVIF", draw_integer(rng, self.quality))
 
 
 @dataclass(frozen=True)
@@ -165,29 +165,29 @@ class Resize:
         _check_choice("filter", self.filter, tuple(FILTERS))
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Return the resized picture."""
+        """Return the resized image."""
         resized = rescale(image, draw(rng, self.scale), self.filter)
         return resized.resize(image.size, FILTERS[self.filter]) if self.back else resized
 
 
 @dataclass(frozen=True)
 class Crop:
-    """Cut out a rectangle of the same proportions, anywhere. The size becomes `share` times what it was.
+    """Cut out a rectangle of the same proportions, anywhere. The size becomes `fraction` times what it was.
 
     Args:
-        share: Of each side, 0.1 to 1.
+        fraction: Of each side, 0.1 to 1.
     """
 
-    share: Range = (0.5, 1.0)
+    fraction: Range = (0.5, 1.0)
 
     def __post_init__(self) -> None:
-        check_range("share", self.share, 0.1, 1)
+        check_range("fraction", self.fraction, 0.1, 1)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Return what is cut out."""
-        share = draw(rng, self.share)
-        width, height = (max(1, round(side * share)) for side in image.size)
-        left, top = draw_whole(rng, (0, image.width - width)), draw_whole(rng, (0, image.height - height))
+        fraction = draw(rng, self.fraction)
+        width, height = (max(1, round(side * fraction)) for side in image.size)
+        left, top = draw_integer(rng, (0, image.width - width)), draw_integer(rng, (0, image.height - height))
         return image.crop((left, top, left + width, top + height))
 
 

@@ -1,8 +1,8 @@
-"""What optics, sensors and weather do to a picture: blur, noise, speckle, fog, snow.
+"""What optics, sensors and weather do to an image: blur, noise, speckle, fog, snow.
 
 The families of Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
 Perturbations", ICLR 2019, from their formulas; the code is ours. Pixels x are in [0, 1] as they are stored (sRGB), and
-all results are cut off at 0 and 1. Weather is drawn for a picture with a long side of 224 pixels, as theirs, and
+all results are cut off at 0 and 1. Weather is drawn for an image with a long side of 224 pixels, as theirs, and
 stretched over larger and smaller ones, so that the same scene has the same weather at every size. Every size is kept.
 """
 
@@ -12,14 +12,14 @@ import numpy as np
 from PIL import Image
 from skimage.filters import gaussian
 
-from fakelens.data.transforms.transforms import Range, check_range, draw, draw_whole
+from fakelens.data.transforms.transforms import Range, check_range, draw, draw_integer
 
 SIDE = 224  # pixels: the long side that weather is drawn for
 FOG_MAP = 256  # pixels: the power of two above it
 # Severity 1 to 5 of the paper's code. Fog: thickness, and how fast its detail fades.
 FOG = ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))
 # Snow: mean and deviation of the noise, its zoom, the level above which it is a flake, the reach and deviation of its
-# motion in pixels, and the share of the picture that is not whitened.
+# motion in pixels, and the fraction of the image that is not whitened.
 SNOW = (
     (0.1, 0.3, 3.0, 0.5, 10, 4.0, 0.8),
     (0.2, 0.3, 2.0, 0.5, 12, 4.0, 0.7),
@@ -43,7 +43,7 @@ class Blur:
         check_range("sigma", self.sigma, 0, 50)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Return the blurred picture."""
+        """Return the blurred image."""
         return _to_image(gaussian(_to_array(image), draw(rng, self.sigma), mode="nearest", channel_axis=-1))
 
 
@@ -61,7 +61,7 @@ class Noise:
         check_range("sigma", self.sigma, 0, 1)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Return the noisy picture."""
+        """Return the noisy image."""
         pixels = _to_array(image)
         sigma = np.float32(draw(rng, self.sigma))
         return _to_image(pixels + sigma * rng.standard_normal(pixels.shape, dtype=np.float32))
@@ -81,7 +81,7 @@ class Speckle:
         check_range("sigma", self.sigma, 0, 1)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Return the speckled picture."""
+        """Return the speckled image."""
         pixels = _to_array(image)
         sigma = np.float32(draw(rng, self.sigma))
         return _to_image(pixels + pixels * sigma * rng.standard_normal(pixels.shape, dtype=np.float32))
@@ -89,7 +89,7 @@ class Speckle:
 
 @dataclass(frozen=True)
 class Fog:
-    """Lay fog over the picture: (x + t * f) * m / (m + t), with m the brightest x, t the thickness, f a fog in [0, 1].
+    """Lay fog over the image: (x + t * f) * m / (m + t), with m the brightest x, t the thickness, f a fog in [0, 1].
 
     f is a plasma fractal, made by the diamond-square algorithm (Fournier, Fussell & Carpenter, 1982): each new point
     is the mean of its four neighbours and a random number, `decay ** 2` times smaller at every halving of the grid.
@@ -101,11 +101,11 @@ class Fog:
     severity: Range = 3
 
     def __post_init__(self) -> None:
-        check_range("severity", self.severity, 1, 5, whole=True)
+        check_range("severity", self.severity, 1, 5, integer=True)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Return the foggy picture."""
-        thickness, decay = FOG[draw_whole(rng, self.severity) - 1]
+        """Return the foggy image."""
+        thickness, decay = FOG[draw_integer(rng, self.severity) - 1]
         width, height = _weather_size(image)
         fog = _stretch(_plasma(rng, decay)[:height, :width], image.size)
         pixels = _to_array(image)
@@ -127,11 +127,11 @@ class Snow:
     severity: Range = 3
 
     def __post_init__(self) -> None:
-        check_range("severity", self.severity, 1, 5, whole=True)
+        check_range("severity", self.severity, 1, 5, integer=True)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Return the snowy picture."""
-        mean, deviation, zoom, level, reach, spread, kept = SNOW[draw_whole(rng, self.severity) - 1]
+        """Return the snowy image."""
+        mean, deviation, zoom, level, reach, spread, kept = SNOW[draw_integer(rng, self.severity) - 1]
         width, height = _weather_size(image)
         noise = rng.normal(mean, deviation, (int(np.ceil(height / zoom)), int(np.ceil(width / zoom))))
         flakes = _stretch(noise.astype(np.float32), (width, height))
@@ -145,7 +145,7 @@ class Snow:
 
 
 def _weather_size(image: Image.Image) -> tuple[int, int]:
-    """Return the width and height of the weather map that is stretched over a picture."""
+    """Return the width and height of the weather map that is stretched over an image."""
     scale = SIDE / max(image.size)
     return max(1, round(image.width * scale)), max(1, round(image.height * scale))
 
@@ -188,7 +188,7 @@ def _smear(flakes: np.ndarray, reach: int, spread: float, angle: float) -> np.nd
 
 
 def _stretch(layer: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize an array of shape `(height, width)` and floats to a picture's `(width, height)`."""
+    """Resize an array of shape `(height, width)` and floats to an image's `(width, height)`."""
     return np.asarray(Image.fromarray(layer).resize(size, Image.Resampling.BILINEAR))
 
 

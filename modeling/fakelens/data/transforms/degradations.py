@@ -1,4 +1,4 @@
-"""Degradations as data: what happens to pictures between their making and their judging, seeded, for both classes.
+"""Degradations as data: what happens to images between their making and their scoring, seeded, for both classes.
 
 One module for training, where they are drawn from ranges, and for evaluation, where `PROTOCOLS` names fixed ones. None
 sees a label: real and fake images go through the same.
@@ -64,7 +64,7 @@ class Degradations:
     """Steps done in order, each with its own probability. Picklable, for it goes to the loader's workers.
 
     Args:
-        steps: What is done, each drawing from the generator that it is given; none leaves the picture as it is.
+        steps: What is done, each drawing from the generator that it is given; none leaves the image as it is.
     """
 
     steps: tuple[Transform, ...] = ()
@@ -75,20 +75,20 @@ class Degradations:
 
         Args:
             settings: For each step its `name`; `p`, 1 if not given; and its parameters, where a number can be a range
-                `[lowest, highest]` that each picture draws from:
+                `[lowest, highest]` that each image draws from:
 
                 - `jpeg`: `quality` (75), `subsampling` ("4:2:0")
                 - `webp`: `quality` (75)
                 - `avif`: `quality` (50)
                 - `resize`: `scale` (0.5), `back` (true), `filter` ("bicubic"); without `back` the size changes
-                - `crop`: `share` ([0.5, 1]) of each side, which changes the size
+                - `crop`: `fraction` ([0.5, 1]) of each side, which changes the size
                 - `blur`: `sigma` (1), in pixels
                 - `noise`, `speckle`: `sigma` (0.05, 0.35), in [0, 1]
                 - `spectrum`: `slope` ([1.6, 4.5]), with which power falls with frequency
                 - `fog`, `snow`: `severity` (3), 1 to 5
                 - `screenshot`: `scale` ([0.5, 1]), `bar` ([0.04, 0.1]), `quality` ([85, 95]); changes the size
                 - `social_media`: `long_side` ([960, 1600]), `sharpen` ([0, 0.6]), `quality` ([65, 85]), `posts`
-                  ([1, 2]); larger pictures become smaller
+                  ([1, 2]); larger images become smaller
                 - `overlay_text`: `text`, `height` ([0.05, 0.12]), `opacity` ([0.5, 1])
 
         Raises:
@@ -98,17 +98,17 @@ class Degradations:
         return cls(read_transforms("degradations", settings, DEGRADATIONS, "{name: jpeg, quality: 50}"))
 
     def __call__(self, image: Image.Image, seed: int) -> Image.Image:
-        """Degrade a picture; the same seed always does the same, in any thread, and touches no global generator.
+        """Degrade an image; the same seed always does the same, in any thread, and touches no global generator.
 
         Args:
             image: Of mode RGB and any size.
             seed: Of every choice, at least 0.
 
         Returns:
-            An RGB picture, of the same size but for the steps that say otherwise.
+            An RGB image, of the same size but for the steps that say otherwise.
 
         Raises:
-            ValueError: If the picture is not RGB.
+            ValueError: If the image is not RGB.
         """
         require_rgb("Degradations", image)
         rng = np.random.default_rng(seed)
@@ -119,7 +119,7 @@ class Degradations:
 
 
 def degrade(image: Image.Image, settings: Sequence[Mapping[str, Any]], seed: int) -> Image.Image:
-    """Degrade one picture; for many, read the list once with `Degradations.from_list`.
+    """Degrade one image; for many, read the list once with `Degradations.from_list`.
 
     Args:
         image: Of mode RGB and any size.
@@ -127,10 +127,10 @@ def degrade(image: Image.Image, settings: Sequence[Mapping[str, Any]], seed: int
         seed: Of every choice, at least 0.
 
     Returns:
-        An RGB picture, of the same size but for the steps that say otherwise.
+        An RGB image, of the same size but for the steps that say otherwise.
 
     Raises:
         UserError: If the settings do not fit.
-        ValueError: If the picture is not RGB.
+        ValueError: If the image is not RGB.
     """
     return Degradations.from_list(settings)(image, seed)

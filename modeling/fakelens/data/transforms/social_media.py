@@ -1,4 +1,4 @@
-"""What people do to a picture before it is judged: screenshots, posts on social media, text laid over it."""
+"""What people do to an image before it is scored: screenshots, posts on social media, text laid over it."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, features
 
 from fakelens.data.transforms.codecs import recompress, reencode, rescale
-from fakelens.data.transforms.transforms import Range, check_range, draw, draw_whole
+from fakelens.data.transforms.transforms import Range, check_range, draw, draw_integer
 from fakelens.errors import UserError
 
 CAPTIONS = (
@@ -22,14 +22,14 @@ CAPTIONS = (
 
 @dataclass(frozen=True)
 class Screenshot:
-    """A viewer scales the picture for the screen, between two bars of its own, and the screen is saved.
+    """A viewer scales the image for the screen, between two bars of its own, and the screen is saved.
 
     The width becomes `scale` times what it was, the height likewise and two bars more. The bars are near black or near
     white, with some marks where clock, title and buttons would be.
 
     Args:
         scale: Of both sides, 0.05 to 2, bilinear as browsers do it.
-        bar: Height of each bar as a share of the scaled picture's, 0 to 0.5.
+        bar: Height of each bar as a fraction of the scaled image's, 0 to 0.5.
         quality: Of the JPEG that is saved, 1 to 100; None saves losslessly.
     """
 
@@ -41,7 +41,7 @@ class Screenshot:
         check_range("scale", self.scale, 0.05, 2)
         check_range("bar", self.bar, 0, 0.5)
         if self.quality is not None:
-            check_range("quality", self.quality, 1, 100, whole=True)
+            check_range("quality", self.quality, 1, 100, integer=True)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Return the screen."""
@@ -52,12 +52,12 @@ class Screenshot:
         screen.paste(shown, (0, above))
         for top, height in ((0, above), (above + shown.height, below)):
             _draw_marks(screen, top, height, (255 - level,) * 3, rng)
-        return screen if self.quality is None else reencode(screen, "JPEG", draw_whole(rng, self.quality))
+        return screen if self.quality is None else reencode(screen, "JPEG", draw_integer(rng, self.quality))
 
 
 @dataclass(frozen=True)
 class SocialMedia:
-    """A picture is posted, and perhaps posted again: each time shrunk to a longest side, sharpened, saved as JPEG.
+    """An image is posted, and perhaps posted again: each time shrunk to a longest side, sharpened, saved as JPEG.
 
     The long side becomes at most `long_side`, and none is enlarged. That sites do these things, each with sizes and
     tables of its own, is in Giudice et al., "A Classification Engine for Image Ballistics of Social Data", ICIAP 2017;
@@ -76,29 +76,30 @@ class SocialMedia:
     posts: Range = (1, 2)
 
     def __post_init__(self) -> None:
-        check_range("long_side", self.long_side, 64, 8192, whole=True)
+        check_range("long_side", self.long_side, 64, 8192, integer=True)
         check_range("sharpen", self.sharpen, 0, 2)
-        check_range("quality", self.quality, 1, 100, whole=True)
-        check_range("posts", self.posts, 1, 5, whole=True)
+        check_range("quality", self.quality, 1, 100, integer=True)
+        check_range("posts", self.posts, 1, 5, integer=True)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Return the picture as it is downloaded again."""
-        for _ in range(draw_whole(rng, self.posts)):
-            long_side = min(max(image.size), draw_whole(rng, self.long_side))
+        """Return the image as it is downloaded again."""
+        for _ in range(draw_integer(rng, self.posts)):
+            long_side = min(max(image.size), draw_integer(rng, self.long_side))
             percent = round(100 * draw(rng, self.sharpen))
             image = rescale(image, long_side / max(image.size))
             image = image.filter(ImageFilter.UnsharpMask(radius=1, percent=percent, threshold=0))
-            image = recompress(image, long_side, draw_whole(rng, self.quality))
+            image = recompress(image, long_side, draw_integer(rng, self.quality))
         return image
 
 
 @dataclass(frozen=True)
 class OverlayText:
-    """Write a line over the picture, anywhere, in white with a dark edge or the reverse. Keeps the size.
+    """Write a line over the image, anywhere, in white with a dark edge or the reverse. Keeps the size.
 
     Args:
         text: What is written; None draws one of `CAPTIONS`. The typeface is Pillow's own, which knows Latin letters.
-        height: Of the letters, as a share of the picture's short side, 0.01 to 0.5; less where the line would not fit.
+        height: Of the letters, as a fraction of the image's short side, 0.01 to 0.5; less where the line would not
+            fit.
         opacity: 0 to 1.
     """
 
@@ -115,7 +116,7 @@ class OverlayText:
         check_range("opacity", self.opacity, 0, 1)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Return the picture with its line."""
+        """Return the image with its line."""
         drawn_text = str(rng.choice(CAPTIONS))
         text = drawn_text if self.text is None else self.text
         pixels = max(6.0, draw(rng, self.height) * min(image.size))
@@ -132,7 +133,7 @@ class OverlayText:
 
 
 def _draw_marks(screen: Image.Image, top: int, height: int, ink: tuple[int, ...], rng: np.random.Generator) -> None:
-    """Draw three marks, a third of the bar high, at places of their own."""
+    """Draw three marks, a third of the bar high, at positions of their own."""
     third = height // 3
     if third:
         for left in rng.uniform(0, 0.8, 3) * screen.width:

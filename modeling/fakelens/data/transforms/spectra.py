@@ -1,7 +1,7 @@
-"""How fine a picture's detail is, as a radial power spectrum, and pictures given another one's.
+"""How fine an image's detail is, as a radial power spectrum, and images given another one's.
 
 Generators, scaling, cameras and compression all change how fast power falls with frequency, and a detector that learns
-"soft means fake" from one collection is wrong on the next. Pictures whose spectra are made alike, or drawn at random
+"soft means fake" from one collection is wrong on the next. Images whose spectra are made alike, or drawn at random
 for both classes, leave it only what is not a matter of sharpness. Natural images fall about as f ** -2 (Field 1987,
 https://doi.org/10.1364/JOSAA.4.002379); what generators leave in the spectrum: Durall et al. (2020),
 https://arxiv.org/abs/2003.01826; frequencies of pairs made alike: Chen et al. (2025), https://arxiv.org/abs/2505.14359.
@@ -28,16 +28,16 @@ def radial_spectrum(pixels: np.ndarray) -> np.ndarray:
     """Return the natural logarithm of the mean power in each ring of frequencies, of shape `(24,)`.
 
     Args:
-        pixels: Of shape `(height, width, 3)`, in grey levels 0 to 255; any type. Sides of 8 or more.
+        pixels: Of shape `(height, width, 3)`, in intensity levels 0 to 255; any type. Sides of 8 or more.
     """
     return _ring_power(_grey(pixels))
 
 
 def with_spectrum(pixels: np.ndarray, target: np.ndarray, strongest: float = STRONGEST) -> np.ndarray:
-    """Filter a picture so that its power falls with frequency as another's does; contrast and colours are kept.
+    """Filter an image so that its power falls with frequency as another's does; contrast and colours are kept.
 
     Args:
-        pixels: Of shape `(height, width, 3)`, in grey levels 0 to 255. Sides of 8 or more.
+        pixels: Of shape `(height, width, 3)`, in intensity levels 0 to 255. Sides of 8 or more.
         target: What `radial_spectrum` returns of the other.
         strongest: Natural logarithm of the most that an amplitude is raised or lowered by.
 
@@ -59,7 +59,7 @@ def with_spectrum(pixels: np.ndarray, target: np.ndarray, strongest: float = STR
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Let the picture's power fall with frequency as f ** -slope: soft pictures get sharper, or sharp ones softer.
+    """Let the image's power fall with frequency as f ** -slope: soft images get sharper, or sharp ones softer.
 
     Args:
         slope: The exponent, 0 to 8. Most photographs and generated images lie between 1.6 and 4.5.
@@ -71,7 +71,7 @@ class Spectrum:
         check_range("slope", self.slope, 0, 8)
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Return the filtered picture, of the same size."""
+        """Return the filtered image, of the same size."""
         slope = draw(rng, self.slope)
         if min(image.size) < 8:
             return image
@@ -89,7 +89,7 @@ def _ring_power(grey: np.ndarray) -> np.ndarray:
     shape = _roomy(height), _roomy(width)
     power = np.abs(fft.rfft2((grey - grey.mean()) * window, s=shape)) ** 2 / (height * width)
     rings, counts, _ = _rings(*shape)
-    # The small number is below the rounding of bytes, and keeps a flat picture's logarithm finite.
+    # The small number is below the rounding of bytes, and keeps a flat image's logarithm finite.
     return np.log(np.bincount(rings, power.ravel(), BANDS) / counts + 1e-4)
 
 

@@ -1,4 +1,4 @@
-"""A recipe's list of names and numbers -> transforms: functions of a picture, each done with a probability of its own.
+"""A recipe's list of names and numbers -> transforms: functions of an image, each done with a probability of its own.
 
 What augmentations and degradations share: how a list is read and refused, and how a number or a range of numbers is
 checked and drawn from.
@@ -23,7 +23,7 @@ class Transform:
     """One step.
 
     Args:
-        transform: From a picture to a picture; what else it takes is for who calls it to say.
+        transform: From an image to an image; what else it takes is for who calls it to say.
         p: How likely it is to be done, in [0, 1].
     """
 
@@ -104,20 +104,20 @@ def _hint(word: object, known: list[str]) -> str:
 
 
 def require_rgb(kind: str, image: Image.Image) -> None:
-    """Refuse pictures of other modes.
+    """Refuse images of other modes.
 
     Args:
         kind: Who refuses, for the message.
-        image: A picture.
+        image: An image.
 
     Raises:
-        ValueError: If the picture is not RGB.
+        ValueError: If the image is not RGB.
     """
     if image.mode != "RGB":
-        raise ValueError(f"{kind} takes RGB pictures, not {image.mode}: convert it first.")
+        raise ValueError(f"{kind} takes RGB images, not {image.mode}: convert it first.")
 
 
-def check_range(name: str, value: Range, low: float, high: float, whole: bool = False) -> None:
+def check_range(name: str, value: Range, low: float, high: float, integer: bool = False) -> None:
     """Refuse what is neither a number within bounds nor a range of them.
 
     Args:
@@ -125,16 +125,16 @@ def check_range(name: str, value: Range, low: float, high: float, whole: bool = 
         value: A number, or a list of the lowest and the highest.
         low: The least that is allowed.
         high: The most that is allowed.
-        whole: Whether only whole numbers are.
+        integer: Whether only whole numbers are.
 
     Raises:
         ValueError: With what would fit.
     """
     ends = _ends(value)
-    kinds = int if whole else int | float
+    kinds = int if integer else int | float
     fits = all(isinstance(end, kinds) and not isinstance(end, bool) and low <= end <= high for end in ends)
     if len(ends) != 2 or not fits or ends[0] > ends[1]:
-        number = "whole number" if whole else "number"
+        number = "whole number" if integer else "number"
         raise ValueError(f"{name} is {value}; it is a {number} from {low} to {high}, or a range [lowest, highest].")
 
 
@@ -144,7 +144,7 @@ def draw(rng: np.random.Generator, value: Range) -> float:
     return float(rng.uniform(low, high))
 
 
-def draw_whole(rng: np.random.Generator, value: Range) -> int:
+def draw_integer(rng: np.random.Generator, value: Range) -> int:
     """Return the whole number, or one drawn evenly from the range, both ends included."""
     low, high = _ends(value)
     return int(rng.integers(int(low), int(high), endpoint=True))

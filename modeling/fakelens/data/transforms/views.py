@@ -1,7 +1,7 @@
-"""Views: the same picture as uploaded, brought to one size and format, or made hard.
+"""Views: the same image as uploaded, brought to one size and format, or made hard.
 
-In most data sets reals and fakes differ in format, size and compression, and a detector may read these instead of the
-content. What a score loses between the `raw` and the `normalised` view is that shortcut.
+In most data sets real images and fakes differ in format, size and compression, and a detector may read these instead
+of the content. What a score loses between the `raw` and the `normalised` view is that shortcut.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from PIL import Image
 from fakelens.data.transforms.codecs import recompress
 from fakelens.errors import UserError
 
-# Up as well as down: were small pictures left as they are, their size would still give their class away. What no view
-# can hide is that an enlarged picture has no fine detail. 256 is the smallest side that the field's data share.
+# Up as well as down: were small images left as they are, their size would still give their class away. What no view
+# can hide is that an enlarged image has no fine detail. 256 is the smallest side that the field's data share.
 NORMAL_SIDE = 256  # pixels
 # At or below the quality of nearly all published JPEGs, so that this compression outweighs whatever came before it.
 NORMAL_QUALITY = 75
@@ -21,17 +21,17 @@ HARD_QUALITY = 50
 
 
 def raw(image: Image.Image) -> Image.Image:
-    """Return the picture as it was decoded."""
+    """Return the image as it was decoded."""
     return image
 
 
 def normalised(image: Image.Image) -> Image.Image:
-    """Bring any picture to a long side of 256 pixels and JPEG quality 75."""
+    """Bring any image to a long side of 256 pixels and JPEG quality 75."""
     return recompress(image, NORMAL_SIDE, NORMAL_QUALITY)
 
 
 def hard(image: Image.Image) -> Image.Image:
-    """Bring any picture to a long side of 128 pixels and JPEG quality 50."""
+    """Bring any image to a long side of 128 pixels and JPEG quality 50."""
     return recompress(image, HARD_SIDE, HARD_QUALITY)
 
 
@@ -39,11 +39,11 @@ VIEWS: dict[str, Callable[[Image.Image], Image.Image]] = {"raw": raw, "normalise
 
 
 def apply_view(name: str, image: Image.Image) -> Image.Image:
-    """Return one view of a picture.
+    """Return one view of an image.
 
     Args:
         name: `raw`, `normalised` or `hard`.
-        image: A decoded RGB picture of any size.
+        image: A decoded RGB image of any size.
 
     Raises:
         UserError: If there is no such view.

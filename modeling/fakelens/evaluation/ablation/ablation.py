@@ -1,6 +1,6 @@
 """One recipe, one key of it over a list of values: each trained and evaluated, one table and one plot out.
 
-Reference system S4 ablates the share of adversarial batches. The folder of an ablation:
+Reference system S4 ablates the fraction of adversarial batches. The folder of an ablation:
     VALUE/          each value's run, as `fakelens.training.loop.run` leaves it, with its `report/`
     ablation.json   settings and results; ablation.csv, ablation.md and ablation.png show the same
 """
@@ -20,6 +20,7 @@ from fakelens.evaluation.ablation.tables import write_tables
 from fakelens.evaluation.attacks.adversarial import STRENGTHS, check_attack
 from fakelens.evaluation.run import Options, evaluate_models
 from fakelens.training.loop.run import train
+from fakelens.training.recipe.keys import current_keys, current_name
 from fakelens.training.recipe.recipe import Recipe, load_recipe
 
 RECORD = "ablation.json"
@@ -28,11 +29,11 @@ OURS = ("output_dir", "resume")  # keys of a recipe that an ablation sets itself
 
 @dataclass(frozen=True)
 class Ablation:
-    """What is varied, and how it is judged.
+    """What is varied, and how it is scored.
 
     Args:
         recipe: The YAML file.
-        key: The key, dotted where it lies in a phase: `phases.1.adversarial.share`.
+        key: The key, dotted where it lies in a phase: `phases.1.adversarial.fraction`.
         values: Its values, as YAML.
         overrides: Other keys of the recipe, `["--key", "value", ...]`.
         split: The split to evaluate on, of the recipe's data.
@@ -53,7 +54,7 @@ class Ablation:
     limit: int | None = None
 
     @property
-    def judging(self) -> dict[str, Any]:
+    def evaluation(self) -> dict[str, Any]:
         """What two results must share to stand in one table."""
         attack = {"eps": list(self.strengths), "attack_limit": self.attack_limit} if self.attacks else {}
         return {"split": self.split, "limit": self.limit, "attack": list(self.attacks), **attack}
@@ -68,9 +69,9 @@ def ablate(ablation: Ablation, output: Path, say: Callable[[str], object] = prin
         say: Told what begins and what failed.
 
     Returns:
-        The content of ablation.json: `recipe`, `key`, `base` (the recipe's keys before it is varied), `judging`, and
-        `results`, one a value: `value`, `folder`, `status` and, if that is "done", `training_seconds`, `validation`,
-        `metrics`, `attacks`; if it is "failed", `error`.
+        The content of ablation.json: `recipe`, `key`, `base` (the recipe's keys before it is varied), `evaluation`,
+        and `results`, one a value: `value`, `folder`, `status` and, if that is "done", `training_seconds`,
+        `validation`, `metrics`, `attacks`; if it is "failed", `error`.
 
     Raises:
         UserError: Before any work, if the recipe, the key, the data or an option will not do, or the folder holds an
@@ -86,7 +87,7 @@ def ablate(ablation: Ablation, output: Path, say: Callable[[str], object] = prin
         "recipe": ablation.recipe,
         "key": ablation.key,
         "base": json.loads(json.dumps(base.keys, default=str)),
-        "judging": ablation.judging,
+        "evaluation": ablation.evaluation,
         "results": [],
     }
     earlier = _earlier(output, report)
@@ -150,9 +151,10 @@ def _earlier(output: Path, report: dict[str, Any]) -> dict[str, dict[str, Any]]:
         return {}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        same = found["key"] == report["key"] and found["base"] == report["base"]
+        there = current_name(found["key"]), current_keys(found["base"])
+        same = there == (current_name(report["key"]), report["base"])
         results = {one["folder"]: one for one in found["results"] if one["status"] == "done"}
-        judging = found["judging"]
+        evaluation = found["evaluation"] if "evaluation" in found else found["judging"]  # of an older record
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read ({error}). Remove it, or name another --output.") from None
     if not same:
@@ -160,7 +162,7 @@ def _earlier(output: Path, report: dict[str, Any]) -> dict[str, dict[str, Any]]:
             f"{output} holds an ablation of another key or recipe ({found['key']} of {found['recipe']}, or with other "
             "overrides). Name another --output, or remove it."
         )
-    return results if judging == report["judging"] else {}
+    return results if evaluation == report["evaluation"] else {}
 
 
 def _run(ablation: Ablation, recipe: Recipe | UserError, folder: Path) -> dict[str, Any]:
@@ -169,7 +171,7 @@ def _run(ablation: Ablation, recipe: Recipe | UserError, folder: Path) -> dict[s
         return {"status": "failed", "error": str(recipe)}
     try:
         model = train(recipe)
-        judged = evaluate_models(
+        evaluated = evaluate_models(
             [str(model)],
             recipe.data.data,
             folder / "report",
@@ -194,8 +196,8 @@ def _run(ablation: Ablation, recipe: Recipe | UserError, folder: Path) -> dict[s
         "status": "done",
         "training_seconds": record["duration_s"],
         "validation": record["validation"],
-        "metrics": judged["results"][ablation.split]["raw"]["overall"],
-        "attacks": judged.get("attacks", {}).get(ablation.split, {}),
+        "metrics": evaluated["results"][ablation.split]["raw"]["overall"],
+        "attacks": evaluated.get("attacks", {}).get(ablation.split, {}),
     }
 
 

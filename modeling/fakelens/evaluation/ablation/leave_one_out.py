@@ -1,4 +1,4 @@
-"""How well a recipe finds a generator it never saw: trained once without each, judged on the one left out.
+"""How well a recipe finds a generator it never saw: trained once without each, evaluated on the one left out.
 
 An ablation (`fakelens.evaluation.ablation.ablation`) over `exclude_generators`, read by generator. The folder:
     runs/                every training and its report, as the ablation leaves them
@@ -29,14 +29,14 @@ KEY = "exclude_generators"
 
 @dataclass(frozen=True)
 class LeaveOneOut:
-    """What is trained, and what it is judged on.
+    """What is trained, and what it is evaluated on.
 
     Attributes:
         recipe: The YAML file.
         overrides: Keys of it, `["--key", "value", ...]`.
-        split: The split of the recipe's data to judge on. It holds fakes of the generators that are trained on.
+        split: The split of the recipe's data to evaluate on. It holds fakes of the generators that are trained on.
         generators: Those to leave out, each in turn; all of the split if None.
-        limit: Judge on this many rows from the start of the split; all if None.
+        limit: Evaluate on this many rows from the start of the split; all if None.
     """
 
     recipe: str
@@ -47,7 +47,7 @@ class LeaveOneOut:
 
 
 def leave_one_out(asked: LeaveOneOut, output: Path, say: Callable[[str], object] = print) -> dict[str, Any]:
-    """Train with all generators and without each, and judge every training on the generator that it left out.
+    """Train with all generators and without each, and score every training on the generator that it left out.
 
     What an earlier call finished is taken up, not repeated.
 
@@ -58,9 +58,9 @@ def leave_one_out(asked: LeaveOneOut, output: Path, say: Callable[[str], object]
 
     Returns:
         The content of leave_one_out.json: `recipe`, `data`, `split`, `results` (one a generator: `generator`,
-        `fakes`, `held_out` and `seen`, each the metrics of its fakes against all reals of the split, by the training
-        without it and the one with all; None where that failed, with `error`), `macro` (mean AUROC over the
-        generators that both judged: `held_out`, `seen`, `generators`).
+        `fakes`, `held_out` and `seen`, each the metrics of its fakes against all real images of the split, by the
+        training without it and the one with all; None where that failed, with `error`), `macro` (mean AUROC over the
+        generators that both scored: `held_out`, `seen`, `generators`).
 
     Raises:
         UserError: Before any work, if the recipe, the data or a generator will not do, or the folder holds something

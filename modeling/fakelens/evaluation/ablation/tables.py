@@ -13,8 +13,8 @@ COLUMNS = {
     "accuracy": "accuracy",
     "auroc": "AUROC",
     "f1": "F1",
-    "recall": "fakes found",
-    "specificity": "reals passed",
+    "recall": "recall",
+    "specificity": "specificity",
 }
 CSV_METRICS = (*COLUMNS, "precision", "average_precision", "count")
 
@@ -32,7 +32,7 @@ def write_tables(report: dict[str, Any], output: Path) -> None:
     write_json(output / "ablation.json", report)
     write_file(output / "ablation.csv", _csv(report))
     write_file(output / "ablation.md", _page(report))
-    title = f"{Path(report['recipe']).stem}, {report['judging']['split']}"
+    title = f"{Path(report['recipe']).stem}, {report['evaluation']['split']}"
     draw_curves(_lines(report), title, report["key"], output / ".new.png").replace(output / "ablation.png")
 
 
@@ -96,12 +96,12 @@ def _csv(report: dict[str, Any]) -> str:
 
 
 def _page(report: dict[str, Any]) -> str:
-    judging, results = report["judging"], report["results"]
+    evaluation, results = report["evaluation"], report["results"]
     images = {one["metrics"]["count"] for one in results if one["status"] == "done"}
     parts = [
         f"# `{report['key']}` of `{Path(report['recipe']).name}`",
         f"Each value trained with everything else as it is, and evaluated on {' or '.join(map(str, sorted(images)))} "
-        f"images of split `{judging['split']}` of `{report['base'].get('data', 'sample')}` (raw view).",
+        f"images of split `{evaluation['split']}` of `{report['base'].get('data', 'sample')}` (raw view).",
         result_table(report),
         *(f"**{one['value']} failed:** {one['error']}" for one in results if one["status"] == "failed"),
         "![ablation.png](ablation.png)",

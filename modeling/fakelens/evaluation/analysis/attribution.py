@@ -21,7 +21,7 @@ UNKNOWN_BELOW = 0.5
 
 
 def check_unknown_below(unknown_below: float) -> None:
-    """Refuse a share that is none.
+    """Refuse a fraction that is none.
 
     Args:
         unknown_below: As a person typed it.
@@ -30,7 +30,7 @@ def check_unknown_below(unknown_below: float) -> None:
         UserError: If it lies outside [0, 1].
     """
     if not 0 <= unknown_below <= 1:
-        raise UserError(f"unknown_below is a share of P(fake), in [0, 1]: not {unknown_below}.")
+        raise UserError(f"unknown_below is a fraction of P(fake), in [0, 1]: not {unknown_below}.")
 
 
 def name_generators(
@@ -42,18 +42,18 @@ def name_generators(
         probabilities: Of shape `(count, classes)`, "real" first.
         classes: "real", then the generators.
         threshold: P(fake) from which the verdict is "fake": below it the answer is "real".
-        unknown_below: The share of P(fake) that the likeliest generator must have, in [0, 1], to be named.
+        unknown_below: The fraction of P(fake) that the likeliest generator must have, in [0, 1], to be named.
 
     Returns:
         "real", a generator's name or "unknown generator", of shape `(count,)`.
     """
     likeliest = np.array(classes[1:])[probabilities[:, 1:].argmax(axis=1)]
-    named = np.where(likeliest_share(probabilities) >= unknown_below, likeliest, UNKNOWN)
+    named = np.where(likeliest_fraction(probabilities) >= unknown_below, likeliest, UNKNOWN)
     return np.where(probabilities[:, 1:].sum(axis=1) >= threshold, named, REAL_NAME)
 
 
-def likeliest_share(probabilities: np.ndarray) -> np.ndarray:
-    """Return the likeliest generator's share of P(fake), in [0, 1], of shape `(count,)`.
+def likeliest_fraction(probabilities: np.ndarray) -> np.ndarray:
+    """Return the likeliest generator's fraction of P(fake), in [0, 1], of shape `(count,)`.
 
     Args:
         probabilities: Of shape `(count, classes)`, "real" first.
@@ -76,12 +76,12 @@ def attribute(
     Returns:
         None if the data name no generators; else `rows` (the makers that the data name: what the model knows in its
         order, then the others), `labels` (the answers: the model's classes and "unknown generator"), `confusion`
-        (counts, a list a row), `accuracy` (share of images with the right answer, which is "unknown generator" where
-        the model does not know the maker), `macro_recall` (the mean of that share over rows), `closed_set_accuracy`
-        (share of images of the model's own classes whose likeliest class is the right one, no answer being unknown),
-        `open_set_auroc` (how well the likeliest generator's share of P(fake) tells fakes of known makers from those of
-        unknown ones), the last two None where undefined, `unknown_below` and `unstated`, the number of fakes left out
-        because the data do not say who made them.
+        (counts, a list a row), `accuracy` (fraction of images with the right answer, which is "unknown generator"
+        where the model does not know the maker), `macro_recall` (the mean of that fraction over rows),
+        `closed_set_accuracy` (fraction of images of the model's own classes whose likeliest class is the right one, no
+        answer being unknown), `open_set_auroc` (how well the likeliest generator's fraction of P(fake) tells fakes of
+        known makers from those of unknown ones), the last two None where undefined, `unknown_below` and `unstated`,
+        the number of fakes left out because the data do not say who made them.
     """
     stated = predictions.generators != UNSTATED
     truth, probabilities = predictions.generators[stated], predictions.probabilities[view][stated]
@@ -105,7 +105,7 @@ def attribute(
         "macro_recall": float(np.mean([right[truth == row].mean() for row in rows])),
         "closed_set_accuracy": float(closed[known].mean()) if known.any() else None,
         "open_set_auroc": (
-            float(metrics.roc_auc_score(known[fake], likeliest_share(probabilities)[fake])) if both else None
+            float(metrics.roc_auc_score(known[fake], likeliest_fraction(probabilities)[fake])) if both else None
         ),
         "unknown_below": unknown_below,
         "unstated": int((~stated).sum()),

@@ -1,4 +1,4 @@
-"""Is one model better than another on the same images? Paired tests of AUROC and accuracy, their table and picture.
+"""Is one model better than another on the same images? Paired tests of AUROC and accuracy, their table and image.
 
 AUROCs are compared by the test of DeLong, DeLong & Clarke-Pearson (1988), its placements from midranks as in Sun & Xu
 (2014), https://doi.org/10.1109/LSP.2014.2337313; verdicts by McNemar's (1947) exact test.
@@ -45,24 +45,24 @@ def compare(predictions: Mapping[str, Sequence[Predictions]], thresholds: Mappin
         image of a class, leaves undefined is None.
 
     Raises:
-        UserError: If models were judged on different images, or a score is not a number.
+        UserError: If models were evaluated on different images, or a score is not a number.
     """
     rows = []
     for (name_a, all_a), (name_b, all_b) in combinations(predictions.items(), 2):
         for a, b in zip(all_a, all_b, strict=True):
             if not np.array_equal(a.ids, b.ids) or not np.array_equal(a.labels, b.labels):
                 raise UserError(
-                    f"{name_a} and {name_b} were not judged on the same images of split {a.split!r}, so that they "
+                    f"{name_a} and {name_b} were not evaluated on the same images of split {a.split!r}, so that they "
                     "cannot be compared. Evaluate both in one run."
                 )
             for view, scores in a.scores.items():
                 scores_a, labels = check_scores(scores, a.labels)
                 scores_b, _ = check_scores(b.scores[view], b.labels)
-                called = scores_a >= thresholds[name_a], scores_b >= thresholds[name_b]
+                predicted_fake = scores_a >= thresholds[name_a], scores_b >= thresholds[name_b]
                 rows.append(
                     {"split": a.split, "view": view, "model_a": name_a, "model_b": name_b}
                     | delong(scores_a, scores_b, labels)
-                    | mcnemar(*called, labels)
+                    | mcnemar(*predicted_fake, labels)
                     | {"images": len(labels)}
                 )
     for name, adjusted in (("p_value", "p_adjusted"), ("mcnemar_p", "mcnemar_p_adjusted")):
@@ -74,9 +74,10 @@ def compare(predictions: Mapping[str, Sequence[Predictions]], thresholds: Mappin
 def delong(scores_a: np.ndarray, scores_b: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """Test whether two models have the same AUROC, on the same images.
 
-    A fake's placement is the share of reals it outscores, a real's the share of fakes that outscore it, ties counting
-    half; AUROC is the mean of either. With d the difference of two models' placements, the difference of their AUROCs
-    has the variance var(d of fakes) / fakes + var(d of reals) / reals, and is taken to be normal.
+    A fake's placement is the fraction of real images it outscores, a real's the fraction of fakes that outscore it,
+    ties counting half; AUROC is the mean of either. With d the difference of two models' placements, the difference of
+    their AUROCs has the variance var(d of fakes) / fakes + var(d of real images) / real images, and is taken to be
+    normal.
 
     Args:
         scores_a: P(fake) by the first model, of shape `(count,)`.
@@ -86,17 +87,17 @@ def delong(scores_a: np.ndarray, scores_b: np.ndarray, labels: np.ndarray) -> di
     Returns:
         `auroc_a`, `auroc_b`, `difference`, `interval`, `p_value`; None where a class is absent. Interval and p-value
         are None also where a class has a single image, and where both models' placements differ by a constant that is
-        not 0, which leaves no variance to judge by.
+        not 0, which leaves no variance to test.
     """
-    (fakes_a, reals_a), (fakes_b, reals_b) = (placements(scores, labels) for scores in (scores_a, scores_b))
+    (fakes_a, real_a), (fakes_b, real_b) = (placements(scores, labels) for scores in (scores_a, scores_b))
     undefined = dict.fromkeys(("auroc_a", "auroc_b", "difference", "interval", "p_value"))
-    if not len(fakes_a) or not len(reals_a):
+    if not len(fakes_a) or not len(real_a):
         return undefined
     difference = float((fakes_a - fakes_b).mean())
     found = {"auroc_a": float(fakes_a.mean()), "auroc_b": float(fakes_b.mean()), "difference": difference}
-    if min(len(fakes_a), len(reals_a)) < 2:
+    if min(len(fakes_a), len(real_a)) < 2:
         return undefined | found
-    error = np.sqrt(sum(np.var(d, ddof=1) / len(d) for d in (fakes_a - fakes_b, reals_a - reals_b)))
+    error = np.sqrt(sum(np.var(d, ddof=1) / len(d) for d in (fakes_a - fakes_b, real_a - real_b)))
     if error < ROUNDING:
         alike = abs(difference) < ROUNDING
         return undefined | found | ({"interval": [0.0, 0.0], "p_value": 1.0} if alike else {})
@@ -108,32 +109,32 @@ def delong(scores_a: np.ndarray, scores_b: np.ndarray, labels: np.ndarray) -> di
 
 
 def placements(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the share of reals that each fake outscores, and of fakes that outscore each real; a tie is half of one.
+    """Return the fraction of real images below each fake, and of fakes above each real image; a tie counts half.
 
     Args:
         scores: P(fake), of shape `(count,)`.
         labels: 0 real, 1 fake, of shape `(count,)`.
     """
-    fakes, reals = scores[labels == FAKE], scores[labels == REAL]
-    ranks = rankdata(np.concatenate([fakes, reals]))
+    fakes, real_scores = scores[labels == FAKE], scores[labels == REAL]
+    ranks = rankdata(np.concatenate([fakes, real_scores]))
     # A rank among all less the rank among one's own leaves those of the other class that lie below.
     below_fakes = ranks[: len(fakes)] - rankdata(fakes)
-    below_reals = ranks[len(fakes) :] - rankdata(reals)
-    return below_fakes / max(1, len(reals)), 1 - below_reals / max(1, len(fakes))
+    below_real = ranks[len(fakes) :] - rankdata(real_scores)
+    return below_fakes / max(1, len(real_scores)), 1 - below_real / max(1, len(fakes))
 
 
-def mcnemar(called_a: np.ndarray, called_b: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Test whether two models are right equally often, by the images that only one of them judges right.
+def mcnemar(predicted_a: np.ndarray, predicted_b: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Test whether two models are right equally often, by the images that only one of them classifies right.
 
     Args:
-        called_a: Whether the first model's verdict is "fake", of shape `(count,)`.
-        called_b: Whether the second one's is, likewise.
+        predicted_a: Whether the first model's verdict is "fake", of shape `(count,)`.
+        predicted_b: Whether the second one's is, likewise.
         labels: 0 real, 1 fake, likewise.
 
     Returns:
         `accuracy_difference` (a - b) and `mcnemar_p`, exact and two-sided; 1 where they are right on the same images.
     """
-    right_a, right_b = called_a == (labels == FAKE), called_b == (labels == FAKE)
+    right_a, right_b = predicted_a == (labels == FAKE), predicted_b == (labels == FAKE)
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     p = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
     return {"accuracy_difference": (only_a - only_b) / len(labels), "mcnemar_p": p}
@@ -185,7 +186,7 @@ def draw_comparison(comparison: Sequence[Mapping[str, Any]], split: str, folder:
         folder: Where to write `comparison_{split}.png`.
 
     Returns:
-        The picture, None if no difference of this split has an interval.
+        The image, None if no difference of this split has an interval.
     """
     rows = [row for row in comparison if row["split"] == split and row["interval"]]
     if not rows:

@@ -1,8 +1,8 @@
-"""What a detector gains by leaving images uncertain: the share it judges against its errors among them.
+"""What a detector gains by leaving images uncertain: its coverage against its error rate.
 
 The curve is that of selective classification (El-Yaniv and Wiener, 2010): the images nearest to the decision threshold
 are left uncertain first, and more and more with them. Its area, AURC (Geifman, Uziel and El-Yaniv, 2019,
-https://arxiv.org/abs/1805.08206), is the mean error over all shares. A model's own band is one point beside it.
+https://arxiv.org/abs/1805.08206), is the mean error over all fractions. A model's own band is one point beside it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,17 +20,20 @@ from fakelens.evaluation.scoring.predict import Predictions
 from fakelens.metrics.bootstrap import behind
 from fakelens.metrics.detection import check_scores
 
-ALARMS = ("model", "view", "source", "reals", "called fake", "share (95 %)")
-POINTS = 100  # of a curve, at most, evenly over the share judged
-CURVES = {"error": "Errors among the judged", "false_positive_rate": "Reals called fake, of the judged reals"}
+ALARMS = ("model", "view", "source", "real images", "false positives", "rate (95 %)")
+POINTS = 100  # of a curve, at most, evenly over the coverage
+CURVES = {
+    "error": "Error rate of the images with a verdict",
+    "false_positive_rate": "False-positive rate of the real images with a verdict",
+}
 COLUMNS = {
-    "coverage": "judged",
-    "error": "error, judged",
+    "coverage": "coverage",
+    "error": "error, covered",
     "error_without_band": "error, all",
-    "false_positive_rate": "reals called fake",
-    "miss_rate": "fakes called real",
-    "uncertain_real": "reals uncertain",
-    "uncertain_fake": "fakes uncertain",
+    "false_positive_rate": "false-positive rate",
+    "miss_rate": "false-negative rate",
+    "uncertain_real": "uncertain real",
+    "uncertain_fake": "uncertain fake",
 }
 
 
@@ -58,7 +61,7 @@ def coverage(predictions: Predictions, threshold: float, band: tuple[float, floa
 
 
 def coverage_curve(scores: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, Any]:
-    """Return errors among the judged as fewer images are judged, those nearest to the threshold left out first.
+    """Return error rates at falling coverage: the images nearest to the threshold are left out first.
 
     Nearness is that of log-odds: from 0.9, a score of 0.99 is as far as one of 0.45 is. Images of equal nearness are
     left out together, so that the curve does not depend on their order.
@@ -69,8 +72,9 @@ def coverage_curve(scores: np.ndarray, labels: np.ndarray, threshold: float) -> 
         threshold: P(fake) from which the verdict is "fake".
 
     Returns:
-        `aurc`, and from few to all images `coverage` (share judged), `error` among the judged, `false_positive_rate`
-        among judged reals and `miss_rate` among judged fakes, None where none of these is judged.
+        `aurc`, and from few to all images `coverage`, `error` among the covered images,
+        `false_positive_rate` among the real ones and `miss_rate` among the fakes, None where none of these is
+        covered.
 
     Raises:
         UserError: If there are no images, or scores that are not numbers in [0, 1].
@@ -79,12 +83,12 @@ def coverage_curve(scores: np.ndarray, labels: np.ndarray, threshold: float) -> 
     real, fake = labels == REAL, labels == FAKE
     # Rounded, so that 0.2 and 0.8 are equally near to 0.5.
     distance = np.abs(_log_odds(scores) - _log_odds(np.array(threshold))).round(9)
-    called_fake = scores >= threshold
+    predicted_fake = scores >= threshold
     order = np.argsort(-distance, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(distance[order])), len(scores) - 1)  # the last image of each nearness
-    wrong = {REAL: np.cumsum((called_fake & real)[order]), FAKE: np.cumsum((~called_fake & fake)[order])}
-    judged = {REAL: np.cumsum(real[order]), FAKE: np.cumsum(fake[order])}
-    # Among images of equal nearness each share of them is taken to hold its share of their errors.
+    wrong = {REAL: np.cumsum((predicted_fake & real)[order]), FAKE: np.cumsum((~predicted_fake & fake)[order])}
+    covered = {REAL: np.cumsum(real[order]), FAKE: np.cumsum(fake[order])}
+    # Among images of equal nearness each fraction of them is taken to hold its fraction of their errors.
     errors = np.interp(np.arange(1, len(scores) + 1), [0, *(ends + 1)], [0, *(wrong[REAL] + wrong[FAKE])[ends]])
     if len(ends) > POINTS:
         wanted = np.linspace(0, len(scores) - 1, POINTS)
@@ -93,8 +97,8 @@ def coverage_curve(scores: np.ndarray, labels: np.ndarray, threshold: float) -> 
         "aurc": float(np.mean(errors / np.arange(1, len(scores) + 1))),
         "coverage": [float((end + 1) / len(scores)) for end in ends],
         "error": [float((wrong[REAL][end] + wrong[FAKE][end]) / (end + 1)) for end in ends],
-        "false_positive_rate": [_share(wrong[REAL][end], judged[REAL][end]) for end in ends],
-        "miss_rate": [_share(wrong[FAKE][end], judged[FAKE][end]) for end in ends],
+        "false_positive_rate": [_rate(wrong[REAL][end], covered[REAL][end]) for end in ends],
+        "miss_rate": [_rate(wrong[FAKE][end], covered[FAKE][end]) for end in ends],
     }
 
 
@@ -110,37 +114,37 @@ def band_coverage(
         band: Real below the first, fake from the second on.
 
     Returns:
-        `low` and `high`; `coverage` (share judged), `error` among the judged and `error_without_band` among all;
-        `false_positive_rate` and `miss_rate`, of all reals and of all fakes, which is what a calibrated band bounds;
-        `judged_false_positive_rate`, of the judged reals; `uncertain_real` and `uncertain_fake`, shares of their
-        class. None where there is nothing to take a share of.
+        `low` and `high`; `coverage`, `error` among the covered images and `error_without_band` among all;
+        `false_positive_rate` and `miss_rate`, of all real images and of all fakes, which is what a calibrated band
+        bounds; `covered_false_positive_rate`, of the covered real images; `uncertain_real` and `uncertain_fake`,
+        fractions of their class. None where there is nothing to take a fraction of.
 
     Raises:
         UserError: If there are no images, or scores that are not numbers in [0, 1].
     """
     scores, labels = check_scores(scores, labels)
     low, high = band
-    called_fake, called_real = scores >= high, (scores < low) & (scores < high)
-    judged, real, fake = called_fake | called_real, labels == REAL, labels == FAKE
-    alarms, misses = (called_fake & real).sum(), (called_real & fake).sum()
+    predicted_fake, predicted_real = scores >= high, (scores < low) & (scores < high)
+    covered, real, fake = predicted_fake | predicted_real, labels == REAL, labels == FAKE
+    alarms, misses = (predicted_fake & real).sum(), (predicted_real & fake).sum()
     return {
         "low": low,
         "high": high,
-        "coverage": float(judged.mean()),
-        "error": _share(alarms + misses, judged.sum()),
+        "coverage": float(covered.mean()),
+        "error": _rate(alarms + misses, covered.sum()),
         "error_without_band": float(((scores >= threshold) != fake).mean()),
-        "false_positive_rate": _share(alarms, real.sum()),
-        "judged_false_positive_rate": _share(alarms, (judged & real).sum()),
-        "miss_rate": _share(misses, fake.sum()),
-        "uncertain_real": _share((~judged & real).sum(), real.sum()),
-        "uncertain_fake": _share((~judged & fake).sum(), fake.sum()),
+        "false_positive_rate": _rate(alarms, real.sum()),
+        "covered_false_positive_rate": _rate(alarms, (covered & real).sum()),
+        "miss_rate": _rate(misses, fake.sum()),
+        "uncertain_real": _rate((~covered & real).sum(), real.sum()),
+        "uncertain_fake": _rate((~covered & fake).sum(), fake.sum()),
     }
 
 
 def alarms_by_source(
     scores: np.ndarray, labels: np.ndarray, sources: np.ndarray, high: float
 ) -> dict[str, dict[str, Any]]:
-    """Return how many real images of each source are called fake beyond the band: a rate for all hides the worst.
+    """Return how many real images of each source are predicted fake beyond the band: a rate for all hides the worst.
 
     Args:
         scores: P(fake) in [0, 1], of shape `(count,)`.
@@ -149,7 +153,7 @@ def alarms_by_source(
         high: P(fake) from which the verdict is "fake".
 
     Returns:
-        For each source with real images: `real`, their number; `alarms`, how many are called fake;
+        For each source with real images: `real`, their number; `alarms`, how many are predicted fake;
         `false_positive_rate`; and `interval`, of 95 % after Wilson (1927).
     """
     found = {}
@@ -167,7 +171,7 @@ def alarms_by_source(
 
 
 def alarms_rows(found: Iterable[tuple[str, str, Mapping[str, Any]]]) -> list[tuple[Any, ...]]:
-    """Return rows of a table of real images called fake by source, under `ALARMS`.
+    """Return rows of a table of real images predicted fake by source, under `ALARMS`.
 
     Args:
         found: Model, view, and that view of what `coverage` returned.
@@ -183,7 +187,7 @@ def alarms_rows(found: Iterable[tuple[str, str, Mapping[str, Any]]]) -> list[tup
 
 
 def draw_coverage(found: Mapping[str, Mapping[str, Any]], split: str, view: str, folder: Path) -> Path:
-    """Draw errors, and reals called fake, against the share judged, all models in one picture.
+    """Draw errors, and real images predicted fake, against coverage, all models in one plot.
 
     Args:
         found: By model, one view of what `coverage` returned.
@@ -191,13 +195,13 @@ def draw_coverage(found: Mapping[str, Mapping[str, Any]], split: str, view: str,
         view: The view's name.
         folder: Where to write `coverage_{split}_{view}.png`.
     """
-    dots = {"error": "error", "false_positive_rate": "judged_false_positive_rate"}
+    dots = {"error": "error", "false_positive_rate": "covered_false_positive_rate"}
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(2 * PANEL + 0.6, PANEL + 0.25 * len(found)), layout="constrained")
         figure.suptitle(f"Coverage, {split}, {view} view", fontsize=10)
         for number, (key, title) in enumerate(CURVES.items()):
             axes = figure.add_subplot(1, len(CURVES), number + 1)
-            axes.set(title=title, xlabel="share of images judged", ylabel="share", xlim=(-0.01, 1.01))
+            axes.set(title=title, xlabel="coverage", ylabel="rate", xlim=(-0.01, 1.01))
             for style, (model, one) in enumerate(found.items()):
                 points = [p for p in zip(one["curve"]["coverage"], one["curve"][key], strict=True) if p[1] is not None]
                 label = f"{model}: AURC {one['curve']['aurc']:.3f}"
@@ -235,5 +239,5 @@ def _log_odds(scores: np.ndarray) -> np.ndarray:
     return np.log(inside) - np.log1p(-inside)
 
 
-def _share(part: int, whole: int) -> float | None:
-    return float(part / whole) if whole else None
+def _rate(part: int, total: int) -> float | None:
+    return float(part / total) if total else None

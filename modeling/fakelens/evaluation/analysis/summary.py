@@ -50,7 +50,7 @@ def summarise_view(
         threshold: P(fake) from which the verdict is "fake", in [0, 1].
 
     Returns:
-        `overall`; `per_generator` (that generator's fakes against all reals of the split) and `per_source` (that
+        `overall`; `per_generator` (that generator's fakes against all real images of the split) and `per_source` (that
         collection's rows alone; empty if the data names none), by name: each the metrics of `detection_metrics`, and
         `intervals`, their 95 % intervals by metric, None where there is none. Of the AUROCs of each kind of group,
         `macro_auroc_over_generators` and `macro_auroc_over_sources`, their mean, `..._interval`, its interval from
@@ -65,13 +65,13 @@ def summarise_view(
     replicates, rng = replicates_for(len(scores)), np.random.default_rng(SEED)
     real, fake = labels == REAL, labels == FAKE
 
-    def resampled(reals: np.ndarray, fakes: Sequence[np.ndarray]) -> list[Replicates]:
-        return bootstrap(scores[reals], [scores[chosen] for chosen in fakes], threshold, replicates, rng)
+    def resampled(real: np.ndarray, fakes: Sequence[np.ndarray]) -> list[Replicates]:
+        return bootstrap(scores[real], [scores[chosen] for chosen in fakes], threshold, replicates, rng)
 
     made_by = {str(name): fake & (generators == name) for name in np.unique(generators[fake])}
     named = np.unique(sources if (sources != "").any() else sources[:0])
     held_by = {str(name) or UNSTATED: sources == name for name in named}
-    # One draw of reals for all generators: their AUROCs are as dependent as that makes them.
+    # One draw of real images for all generators: their AUROCs are as dependent as that makes them.
     of_all, *of_generators = resampled(real, [fake, *made_by.values()])
     of_generator = dict(zip(made_by, of_generators, strict=True))
     of_source = {name: resampled(rows & real, [rows & fake])[0] for name, rows in held_by.items()}

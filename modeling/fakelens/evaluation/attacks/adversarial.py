@@ -1,7 +1,7 @@
 """How a detector fares under attack: its metrics at each strength, FGSM or PGD in pixel space.
 
 Reference system S4's table is FGSM at 0, .02, .05 and .08. The attacker knows the network and sees what it sees: the
-processed picture, in pixels of [0, 1]. It tries to change the verdict; which generator is named is not its concern.
+processed image, in pixels of [0, 1]. It tries to change the verdict; which generator is named is not its concern.
 """
 
 from collections import Counter
@@ -63,14 +63,14 @@ def pixel_space(detector: Detector) -> Normalisation:
     detector.require_pytorch()
     if detector.model.main_input_name != "pixel_values":
         raise UserError(
-            "It is an ensemble, whose members see different pictures, so that no one change of pixels attacks it. "
+            "It is an ensemble, whose members see different images, so that no one change of pixels attacks it. "
             "Attack its members one by one."
         )
     return Normalisation.of(detector.processor)
 
 
 class Attack:
-    """One method against one detector: processed pictures in, processed pictures that are harder to judge out.
+    """One method against one detector: processed images in, processed images that are harder to score out.
 
     Args:
         detector: Of one network, which is left as it is.
@@ -92,13 +92,13 @@ class Attack:
         """Attack a batch.
 
         Args:
-            pixel_values: Processed pictures of shape `(batch_size, [num_crops,] 3, height, width)`.
+            pixel_values: Processed images of shape `(batch_size, [num_crops,] 3, height, width)`.
             labels: 0 real, 1 fake, of shape `(batch_size,)`.
-            eps: Largest change of a pixel, in [0, 1]; 0 gives back the pictures themselves.
+            eps: Largest change of a pixel, in [0, 1]; 0 gives back the images themselves.
             generator: Source of PGD's random start; torch's global one if not given.
 
         Returns:
-            Pictures of the same shape and dtype.
+            Images of the same shape and dtype.
         """
         if eps == 0:
             return pixel_values
@@ -109,14 +109,14 @@ class Attack:
         return self.normalisation.apply(moved)
 
 
-def processed(detector: Detector, pictures: Sequence[Image.Image]) -> torch.Tensor:
-    """Return what the network sees of RGB pictures, of shape `(len(pictures), [num_crops,] 3, height, width)`.
+def processed(detector: Detector, images: Sequence[Image.Image]) -> torch.Tensor:
+    """Return what the network sees of RGB images, of shape `(len(images), [num_crops,] 3, height, width)`.
 
     Args:
         detector: Of one network; the result is on its device.
-        pictures: Of any size.
+        images: Of any size.
     """
-    inputs = [detector.processor(images=picture, return_tensors="pt") for picture in pictures]
+    inputs = [detector.processor(images=image, return_tensors="pt") for image in images]
     return torch.cat([one["pixel_values"] for one in inputs]).to(detector.device)
 
 
@@ -134,7 +134,7 @@ def attack_table(
     Args:
         detector: A detector of one network.
         source: The split.
-        strengths: Largest change of a pixel, each in [0, 1]; 0 is the clean picture.
+        strengths: Largest change of a pixel, each in [0, 1]; 0 is the clean image.
         method: "fgsm", or "pgd" (10 steps from a random start).
         batch_size: Images per forward pass.
         limit: Read this many rows from the start of the split; all if None.
@@ -142,7 +142,7 @@ def attack_table(
 
     Returns:
         One mapping a strength: `eps`, the metrics of `detection_metrics` at the detector's own threshold, what
-        `verdict_changes` finds against the clean pictures, and `skipped`, rows that cannot be decoded, by reason.
+        `verdict_changes` finds against the clean images, and `skipped`, rows that cannot be decoded, by reason.
 
     Raises:
         UserError: If a strength, the number of images or the method will not do, the detector is an ensemble, or no
@@ -157,12 +157,12 @@ def attack_table(
     labels: list[int] = []
     skipped: Counter[str] = Counter()
     for batch in decoded_batches(source, skipped, batch_size, limit, images, f"{method}: {detector.name}"):
-        clean = processed(detector, [item.picture for item in batch])
+        clean = processed(detector, [item.image for item in batch])
         truth = torch.tensor([item.row["label"] for item in batch], device=detector.device)
-        clean_scores.append(detector.judge_pixels(clean))
+        clean_scores.append(detector.score_pixels(clean))
         for eps, parts in scores.items():
             attacked = attack(clean, truth, eps, chance[eps])
-            parts.append(clean_scores[-1] if attacked is clean else detector.judge_pixels(attacked))
+            parts.append(clean_scores[-1] if attacked is clean else detector.score_pixels(attacked))
         labels += truth.tolist()
     before, truths = np.concatenate(clean_scores), np.array(labels)
     table = []

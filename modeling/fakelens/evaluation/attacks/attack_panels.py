@@ -1,4 +1,4 @@
-"""Panels of pictures under attack: what the network sees, what it says, and where its verdict changes (system S4)."""
+"""Panels of images under attack: what the network sees, what it says, and where its verdict changes (system S4)."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ from fakelens.inference.batches import check_images
 from fakelens.inference.detector import Detector
 
 SAMPLES = 6
-CELL = 1.45  # inches, of one picture
+CELL = 1.45  # inches, of one image
 LONGEST = 24  # letters of a generator's name
 
 
@@ -36,12 +36,12 @@ class AttackPanel:
     Attributes:
         samples: What a report says of each: `id`, `label`, `generator`, the `clean` score and verdict, and under
             `attacked` for each strength `eps`, `score`, `verdict` and `changed`, whether it is not the clean verdict.
-        pictures: What the network saw, of shape `(samples, strengths, height, width, 3)`, bytes; a picture's crops
+        images: What the network saw, of shape `(samples, strengths, height, width, 3)`, bytes; an image's crops
             side by side.
     """
 
     samples: list[dict[str, Any]]
-    pictures: np.ndarray
+    images: np.ndarray
 
 
 def attack_panel(
@@ -52,15 +52,15 @@ def attack_panel(
     method: str = "fgsm",
     limit: int | None = None,
 ) -> AttackPanel:
-    """Attack the first images of a split that can be decoded, as many reals as fakes.
+    """Attack the first images of a split that can be decoded, as many real images as fakes.
 
     The images are the same for every detector and method, so that panels can be laid side by side.
 
     Args:
         detector: Of one network.
         source: The split.
-        strengths: Largest change of a pixel, each in [0, 1]; 0 is the clean picture.
-        samples: How many images, at least 2; reals first.
+        strengths: Largest change of a pixel, each in [0, 1]; 0 is the clean image.
+        samples: How many images, at least 2; real images first.
         method: "fgsm", or "pgd" (10 steps from a random start).
         limit: Look among this many rows from the start of the split; all if None.
 
@@ -73,14 +73,14 @@ def attack_panel(
     found = sorted(_decoded(islice(read(source), limit), samples), key=lambda one: one[0]["label"])
     if not found:
         raise UserError(f"No image of {source.spec}, split {source.split!r}, can be decoded for a panel.")
-    clean = processed(detector, [picture for _, picture in found])
+    clean = processed(detector, [image for _, image in found])
     truth = torch.tensor([row["label"] for row, _ in found], device=detector.device)
 
-    def judged(pixel_values: torch.Tensor) -> list[dict[str, Any]]:
-        scores = detector.judge_pixels(pixel_values).tolist()
+    def scored(pixel_values: torch.Tensor) -> list[dict[str, Any]]:
+        scores = detector.score_pixels(pixel_values).tolist()
         return [{"score": one, "verdict": ID2LABEL[FAKE if one >= detector.threshold else REAL]} for one in scores]
 
-    before = judged(clean)
+    before = scored(clean)
     table: list[dict[str, Any]] = [
         {key: row[key] for key in ("id", "label", "generator")} | {"clean": one, "attacked": []}
         for (row, _), one in zip(found, before, strict=True)
@@ -88,19 +88,19 @@ def attack_panel(
     columns = []
     for eps in strengths:
         moved = attack(clean, truth, eps, torch.Generator().manual_seed(SEED))
-        for sample, after in zip(table, judged(moved), strict=True):
+        for sample, after in zip(table, scored(moved), strict=True):
             sample["attacked"].append(
                 {"eps": eps} | after | {"changed": after["verdict"] != sample["clean"]["verdict"]}
             )
         pixels = attack.normalisation.invert(moved).clamp(0, 1).cpu().numpy()
-        columns.append(np.stack([_side_by_side(picture) for picture in pixels]))
+        columns.append(np.stack([_side_by_side(image) for image in pixels]))
     return AttackPanel(table, (np.stack(columns, axis=1) * 255).round().astype(np.uint8))
 
 
 def draw_panels(panels: Mapping[str, Mapping[str, AttackPanel]], split: str, folder: Path) -> list[Path]:
-    """Draw a picture for every model and method: a row an image, a column a strength.
+    """Draw an image for every model and method: a row an image, a column a strength.
 
-    A verdict that is not the clean picture's has a thick frame and says so in words.
+    A verdict that is not the clean image's has a thick frame and says so in words.
 
     Args:
         panels: What `attack_panel` returned, by model and method.
@@ -115,20 +115,20 @@ def draw_panels(panels: Mapping[str, Mapping[str, AttackPanel]], split: str, fol
 
 
 def _draw(panel: AttackPanel, title: str, path: Path) -> Path:
-    rows, columns = panel.pictures.shape[:2]
+    rows, columns = panel.images.shape[:2]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(CELL * columns + 1.0, (CELL + 0.25) * rows + 0.8), layout="constrained")
         figure.suptitle(title, fontsize=10)
         for row, sample in enumerate(panel.samples):
-            for column, judged in enumerate(sample["attacked"]):
+            for column, scored in enumerate(sample["attacked"]):
                 axes = figure.add_subplot(rows, columns, row * columns + column + 1)
                 # Nearest: what an attack does to single pixels is what there is to be seen.
-                axes.imshow(panel.pictures[row, column], interpolation="nearest")
+                axes.imshow(panel.images[row, column], interpolation="nearest")
                 axes.set(xticks=[], yticks=[])
-                _mark(axes, judged)
+                _mark(axes, scored)
                 if row == 0:
                     axes.annotate(
-                        f"eps {judged['eps']:g}", (0.5, 1.22), xycoords="axes fraction", ha="center", va="bottom"
+                        f"eps {scored['eps']:g}", (0.5, 1.22), xycoords="axes fraction", ha="center", va="bottom"
                     )
                 if column == 0:
                     maker = sample["generator"] if sample["label"] == FAKE else ""
@@ -137,11 +137,11 @@ def _draw(panel: AttackPanel, title: str, path: Path) -> Path:
         return save(figure, path)
 
 
-def _mark(axes: Axes, judged: Mapping[str, Any]) -> None:
-    """Write the verdict above a picture, and frame it if it changed."""
-    words = f"{judged['verdict']} {judged['score']:.2f}"
+def _mark(axes: Axes, scored: Mapping[str, Any]) -> None:
+    """Write the verdict above an image, and frame it if it changed."""
+    words = f"{scored['verdict']} {scored['score']:.2f}"
     axes.spines[:].set_visible(True)
-    if judged["changed"]:
+    if scored["changed"]:
         axes.set_title(f"changed: {words}", fontsize=8, fontweight="bold", pad=4)
         axes.spines[:].set(color=VERMILLION, linewidth=3)
     else:
@@ -155,17 +155,17 @@ def _decoded(rows: Iterator[dict[str, Any]], count: int) -> Iterator[tuple[dict[
     for row in rows:
         if left[row["label"]]:
             try:
-                picture = decode_image(row_bytes(row["image"])).image
+                image = decode_image(row_bytes(row["image"])).image
             except ImageError:
                 continue  # the report's other parts count these
             left[row["label"]] -= 1
-            yield row, picture
+            yield row, image
             if not any(left.values()):
                 return
 
 
 def _side_by_side(pixels: np.ndarray) -> np.ndarray:
-    """Return a picture of shape `(height, width, 3)`; crops, of shape `(num_crops, 3, height, width)`, in a square."""
+    """Return an image of shape `(height, width, 3)`; crops, of shape `(num_crops, 3, height, width)`, in a square."""
     crops = pixels.reshape(-1, *pixels.shape[-3:]).transpose(0, 2, 3, 1)
     columns = math.ceil(math.sqrt(len(crops)))
     missing = -len(crops) % columns

@@ -1,5 +1,5 @@
-"""The pictures of reports and training runs.
+"""The plots of reports and training runs.
 
-`plots` has the style and most pictures, `curve_data` the numbers behind them; `curves` and `robustness` draw over
+`plots` has the style and most plots, `curve_data` the numbers behind them; `curves` and `robustness` draw over
 something that was varied.
 """

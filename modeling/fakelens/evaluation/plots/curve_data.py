@@ -1,4 +1,4 @@
-"""The numbers behind the pictures of one view: ROC, precision and recall, histogram by class."""
+"""The numbers behind the plots of one view: ROC, precision and recall, histogram by class."""
 
 from typing import Any
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from fakelens.evaluation.plots.plots import PANEL, STYLE, line, save
 
 METRICS = {"accuracy": "Accuracy", "auroc": "AUROC"}
-ATTACKED = METRICS | {"flipped": "Verdicts changed (share)"}
+ATTACKED = METRICS | {"flipped": "Verdicts changed (fraction)"}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 WIDE = 30  # values further apart than this factor stand on a logarithmic axis
 
@@ -19,7 +19,7 @@ Points = Sequence[tuple[float | str, Mapping[str, Any]]]  # what was varied, and
 
 
 def draw_attacks(attacks: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], split: str, folder: Path) -> Path:
-    """Draw the models' metrics and how many verdicts change at each strength of attack, all models in one picture.
+    """Draw the models' metrics and how many verdicts change at each strength of attack, all models in one plot.
 
     Two checkpoints of one model, before and after adversarial training, make S4's before/after chart.
 
@@ -46,15 +46,15 @@ def draw_curves(
 
     Args:
         lines: By name; metrics that are None, or points that are not there, are left out.
-        title: Of the picture.
+        title: Of the plot.
         varied: What the horizontal axis is; numbers stand at their place, texts in order, evenly.
-        path: The picture's file.
+        path: The plot's file.
         shown: The metrics' keys and names.
     """
     values = list(dict.fromkeys(value for points in lines.values() for value, _ in points))
     numbers = [value for value in values if not isinstance(value, str)]
     numeric = len(numbers) == len(values)
-    place = {value: value if numeric else number for number, value in enumerate(values)}
+    position = {value: value if numeric else number for number, value in enumerate(values)}
     with matplotlib.rc_context(STYLE):
         figure = Figure(
             figsize=(len(shown) * PANEL + 0.6, PANEL + 0.25 * math.ceil(len(lines) / 2)), layout="constrained"
@@ -64,7 +64,7 @@ def draw_curves(
             axes = figure.add_subplot(1, len(shown), number + 1)
             axes.set(title=name, xlabel=varied)
             for style, (label, points) in enumerate(lines.items()):
-                drawn = sorted((place[value], row[key]) for value, row in points if row[key] is not None)
+                drawn = sorted((position[value], row[key]) for value, row in points if row[key] is not None)
                 look = line(style) | {"marker": MARKERS[style % len(MARKERS)], "markersize": 4}
                 if not numeric:  # nothing lies between two words
                     look["linestyle"] = ""

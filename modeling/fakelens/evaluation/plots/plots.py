@@ -1,4 +1,4 @@
-"""The pictures of a report and of a training run.
+"""The plots of a report and of a training run.
 
 Colours are Okabe and Ito's (2008), which colour-blind readers tell apart, and no colour stands alone: line styles,
 hatches and printed numbers say the same in black and white.
@@ -24,7 +24,7 @@ Scored = Mapping[str, tuple[np.ndarray, np.ndarray]]  # a model's name -> labels
 Panel = Callable[[Axes, np.ndarray, np.ndarray, float], None]  # axes, labels, P(fake), threshold
 
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-ORANGE, SKY, YELLOW, BLACK = "#E69F00", "#56B4E9", "#F0E442", "#000000"
+ORANGE, SKY, BLACK = "#E69F00", "#56B4E9", "#000000"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)  # without yellow, which paper swallows
 DASHES = ("-", "--", "-.", ":")
 PANEL = 3.6  # inches, width and height
@@ -64,7 +64,7 @@ def draw_split(
     view: str,
     folder: Path,
 ) -> list[Path]:
-    """Draw every picture of one view of one split, all models in each.
+    """Draw every plot of one view of one split, all models in each.
 
     Args:
         predictions: Of each model.
@@ -74,7 +74,7 @@ def draw_split(
         folder: Where to write `roc_{split}_{view}.png` and so on.
 
     Returns:
-        The pictures written. ROC, PR and generators are left out where one class alone leaves them undefined.
+        The plots written. ROC, PR and generators are left out where one class alone leaves them undefined.
     """
     split, first = predictions[0].split, predictions[0]
     named = {p.model: (p.labels, p.scores[view]) for p in predictions}
@@ -126,7 +126,7 @@ def learning_curves(record: Path, folder: Path) -> Path:
 
     Args:
         record: The CSV that training wrote (`metrics.csv`).
-        folder: Where the picture goes.
+        folder: Where the plot goes.
     """
     with record.open(newline="", encoding="utf-8") as file:
         return draw_history(list(csv.DictReader(file)), folder / "learning_curves.png")
@@ -138,7 +138,7 @@ def draw_history(history: Sequence[Mapping[str, Any]], path: Path) -> Path:
     Args:
         history: The rows of a run's `metrics.csv`, or the Trainer's `log_history`. Steps that start again with another
             `phase` are put behind the phase before.
-        path: The picture's file.
+        path: The plot's file.
     """
     starts, steps = _steps(history)
     shown = [panel for panel in LEARNING_PANELS if any(_has(row, key) for row in history for key in panel[1])]
@@ -177,28 +177,28 @@ def _has(row: Mapping[str, Any], key: str) -> bool:
 
 
 def _roc(named: Scored, marks: Mapping[str, float], title: str) -> Figure:
-    figure, axes = _square(f"ROC, {title}", "reals called fake (FPR)", "fakes found (TPR)")
+    figure, axes = _square(f"ROC, {title}", "false-positive rate", "true-positive rate")
     axes.plot([0, 1], [0, 1], color="#888888", linewidth=0.8, linestyle=(0, (1, 3)))
     for number, (name, (labels, scores)) in enumerate(named.items()):
         label = f"{name}: {metrics.roc_auc_score(labels, scores):.3f}"
-        found, called = scores[labels == FAKE] >= marks[name], scores[labels == REAL] >= marks[name]
+        true_positive, predicted_fake = scores[labels == FAKE] >= marks[name], scores[labels == REAL] >= marks[name]
         axes.plot(*metrics.roc_curve(labels, scores)[:2], label=label, **line(number))
-        axes.plot(called.mean(), found.mean(), "o", color=line(number)["color"], markersize=5)
+        axes.plot(predicted_fake.mean(), true_positive.mean(), "o", color=line(number)["color"], markersize=5)
     _legend(figure, axes, len(named), "AUROC (dot: decision threshold)")
     return figure
 
 
 def _precision_recall(named: Scored, marks: Mapping[str, float], title: str) -> Figure:
-    figure, axes = _square(f"Precision and recall, {title}", "fakes found (recall)", "fakes among those called fake")
+    figure, axes = _square(f"Precision and recall, {title}", "recall", "precision")
     for number, (name, (labels, scores)) in enumerate(named.items()):
         if number == 0:
             axes.axhline(labels.mean(), color="#888888", linewidth=0.8, linestyle=(0, (1, 3)))
         precision, recall, _ = metrics.precision_recall_curve(labels, scores)
         label = f"{name}: {metrics.average_precision_score(labels, scores):.3f}"
         axes.plot(recall, precision, drawstyle="steps-post", label=label, **line(number))
-        called = scores >= marks[name]
-        if called.any():
-            dot = called[labels == FAKE].mean(), labels[called].mean()
+        predicted_fake = scores >= marks[name]
+        if predicted_fake.any():
+            dot = predicted_fake[labels == FAKE].mean(), labels[predicted_fake].mean()
             axes.plot(*dot, "o", color=line(number)["color"], markersize=5)
     _legend(figure, axes, len(named), "average precision (dot: decision threshold)")
     return figure
@@ -219,7 +219,9 @@ def _generators(aurocs: Mapping[str, Mapping[str, tuple[float, int]]], title: st
         for y, width in zip(at, widths, strict=True):
             axes.text(width + 0.01, y, f"{width:.2f}", va="center", fontsize=7)
     axes.axvline(0.5, color="#888888", linewidth=0.8, linestyle=(0, (1, 3)))
-    axes.set(title=f"AUROC by generator, against all reals, {title}", xlim=(0, 1.08), xlabel="AUROC (0.5 is chance)")
+    axes.set(
+        title=f"AUROC by generator, against all real images, {title}", xlim=(0, 1.08), xlabel="AUROC (0.5 is chance)"
+    )
     axes.set_yticks(np.arange(len(order)), [f"{name} ({first[name][1]})" for name in order])
     axes.invert_yaxis()  # the worst generator first
     axes.grid(axis="y", visible=False)
@@ -234,18 +236,18 @@ def _confusion(axes: Axes, labels: np.ndarray, scores: np.ndarray, threshold: fl
 
 
 def draw_counts(axes: Axes, counts: np.ndarray, fontsize: float | None = None) -> None:
-    """Draw a confusion matrix, each count with its share of the truth.
+    """Draw a confusion matrix, each count with its fraction of the truth.
 
     Args:
         axes: Where.
         counts: Images, of shape `(2, 2)`: truth, then verdict, real first.
         fontsize: Of the counts, in points; matplotlib's own if None.
     """
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if shares[row, column] > 0.55 else "black"
-        text = f"{count}\n{shares[row, column]:.1%}" if counts[row].sum() else f"{count}"
+        colour = "white" if fractions[row, column] > 0.55 else "black"
+        text = f"{count}\n{fractions[row, column]:.1%}" if counts[row].sum() else f"{count}"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=fontsize)
     axes.set_xticks([REAL, FAKE], ["real", "fake"])
     axes.set_yticks([REAL, FAKE], ["real", "fake"], rotation=90, va="center")
@@ -254,10 +256,10 @@ def draw_counts(axes: Axes, counts: np.ndarray, fontsize: float | None = None) -
 
 
 def _matrix(axes: Axes, counts: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> None:
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if shares[row, column] > 0.55 else "black"
+        colour = "white" if fractions[row, column] > 0.55 else "black"
         axes.text(column, row, str(count or ""), ha="center", va="center", color=colour, fontsize=7)
     axes.set_xticks(np.arange(len(columns)), columns, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
     # What the model does not know has no right answer but the last column.
@@ -319,7 +321,7 @@ def save(figure: Figure, path: Path) -> Path:
 
     Args:
         figure: The figure.
-        path: The picture's file; its suffix is the format.
+        path: The plot's file; its suffix is the format.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)

@@ -1,4 +1,4 @@
-"""Pictures of robustness: metrics over the strength of each degradation, verdicts that change, S2's scenarios."""
+"""Plots of robustness: metrics over the strength of each degradation, verdicts that change, S2's scenarios."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,14 @@ WIDTH, HEIGHT = 2.6, 2.3  # inches, of a panel: three stand on a page's width
 SCENARIO = 2.3  # inches, of a matrix
 CHANGES = {
     "flipped": "verdicts changed,\n% of all images",
-    "reals_became_fake": "reals that became fake,\n% of reals",
-    "fakes_became_real": "fakes that became real,\n% of fakes",
+    "real_to_fake": "real to fake,\n% of real images",
+    "fake_to_real": "fake to real,\n% of fakes",
 }
 SPREAD = 0.5  # of the room between two values on a scale of words, over which the models' dots are spread
 
 
 def draw_robustness(tables: Mapping[str, Mapping[str, Any]], split: str, folder: Path) -> list[Path]:
-    """Draw AUROC and accuracy, a picture each: a panel for every family of several strengths, one for all others.
+    """Draw AUROC and accuracy, a plot each: a panel for every family of several strengths, one for all others.
 
     Args:
         tables: What `robustness_table` returned, by model, all of the same steps.
@@ -33,7 +33,7 @@ def draw_robustness(tables: Mapping[str, Mapping[str, Any]], split: str, folder:
         folder: Where to write `robustness_{auroc, accuracy}_{split}.png`.
 
     Returns:
-        The pictures written; without AUROC where one class alone leaves it undefined.
+        The plots written; without AUROC where one class alone leaves it undefined.
     """
     paths = []
     for key, name in METRICS.items():
@@ -44,7 +44,7 @@ def draw_robustness(tables: Mapping[str, Mapping[str, Any]], split: str, folder:
 
 
 def draw_changes(tables: Mapping[str, Mapping[str, Any]], split: str, folder: Path) -> Path:
-    """Draw the share of images whose verdict each step changes, overall and in each class, as dots.
+    """Draw the fraction of images whose verdict each step changes, overall and in each class, as dots.
 
     Args:
         tables: What `robustness_table` returned, by model, all of the same steps.
@@ -53,20 +53,20 @@ def draw_changes(tables: Mapping[str, Mapping[str, Any]], split: str, folder: Pa
     """
     first = next(iter(tables.values()))["steps"]
     shown = {key: title for key, title in CHANGES.items() if first[0][key] is not None}
-    places = np.arange(len(first))
+    positions = np.arange(len(first))
     with matplotlib.rc_context(STYLE):
         size = (1.3 + 2.1 * len(shown), 1.1 + len(first) * max(0.22, 0.1 * len(tables)) + 0.2 * (len(tables) > 1))
         figure = Figure(figsize=size, layout="constrained")
         figure.suptitle(f"Verdicts that a degradation changes, {split}", fontsize=10)
         for number, (key, title) in enumerate(shown.items()):
             axes = figure.add_subplot(1, len(shown), number + 1)
-            for place in range(len(first)):
-                axes.axhline(place, color="#dddddd", linewidth=0.6, zorder=0)
+            for position in range(len(first)):
+                axes.axhline(position, color="#dddddd", linewidth=0.6, zorder=0)
             for model, (label, table) in enumerate(tables.items()):
-                shares = [100 * step[key] for step in table["steps"]]
-                axes.plot(shares, places + _aside(model, len(tables)), label=label, **_dots(model))
+                percentages = [100 * step[key] for step in table["steps"]]
+                axes.plot(percentages, positions + _aside(model, len(tables)), label=label, **_dots(model))
             axes.set(xlabel=title, xlim=(-0.02 * axes.get_xlim()[1], max(1.0, axes.get_xlim()[1])))
-            axes.set_yticks(places, [_words(step["protocol"]) for step in first] if number == 0 else [])
+            axes.set_yticks(positions, [_words(step["protocol"]) for step in first] if number == 0 else [])
             axes.set_ylim(len(first) - 0.5, -0.5)  # the first step on top
             axes.grid(axis="y", visible=False)
         _legend(figure, len(tables))
@@ -84,7 +84,7 @@ def draw_scenarios(found: Mapping[str, Mapping[str, Any]], split: str, folder: P
     first = next(iter(found.values()))
     titles = {
         "clean": "clean",
-        "fgsm": f"FGSM, eps {first['eps']:g},\non {first['share']:.0%} of the images",
+        "fgsm": f"FGSM, eps {first['eps']:g},\non {first['fraction']:.0%} of the images",
         "mixed": "both together",
     }
     with matplotlib.rc_context(STYLE):
@@ -125,19 +125,19 @@ def _draw_metric(tables: Mapping[str, Mapping[str, Any]], key: str, title: str, 
 def _draw_family(
     axes: Axes, tables: Mapping[str, Mapping[str, Any]], key: str, family: str, protocols: Sequence[str]
 ) -> None:
-    """Draw one family over its strengths, the clean pictures first; of the others, each a family of its own, dots."""
+    """Draw one family over its strengths, the clean images first; of the others, each a family of its own, dots."""
     words: list[str] = []
     for number, (label, table) in enumerate(tables.items()):
         steps = [step for step in table["steps"] if step["protocol"] in protocols]
         values = [table["clean"][key], *(step[key] for step in steps)]
-        places = np.arange(len(values), dtype=float)
+        positions = np.arange(len(values), dtype=float)
         if family == "others":
             words = ["clean", *(_words(step["protocol"]) for step in steps)]
-            axes.plot(places + _aside(number, len(tables)), values, label=label, **_dots(number))
+            axes.plot(positions + _aside(number, len(tables)), values, label=label, **_dots(number))
         else:
             words = ["clean", *(f"{step['strength']:g}" for step in steps)]
             look = line(number) | {"marker": MARKERS[number % len(MARKERS)], "markersize": 4}
-            axes.plot(places, values, label=label, **look)
+            axes.plot(positions, values, label=label, **look)
             axes.set_xlabel(steps[0]["parameter"])
     axes.axhline(0.5, color="#888888", linewidth=0.8, linestyle=(0, (1, 3)))
     axes.set_title(_words(family))

@@ -18,7 +18,7 @@ def print_summary(report: dict[str, Any]) -> None:
     if not console.is_terminal:
         console = Console(markup=False, width=120)  # a file has room
     scores = _table(
-        report["data"]["description"], "split", "view", "AUROC (95 %)", "accuracy", "judged", "gap", "images"
+        report["data"]["description"], "split", "view", "AUROC (95 %)", "accuracy", "coverage", "gap", "images"
     )
     robust = _table("Robustness", "split", "worst step", "AUROC lost", "stability", "unstable")
     attacks = _table("Under attack", "split", "attack", "eps", "AUROC", "accuracy")
@@ -29,15 +29,15 @@ def print_summary(report: dict[str, Any]) -> None:
             for view, result in views.items():
                 gap = shortcut_gap(views) if view == "normalised" else None
                 overall = result["overall"]
-                judged = model["coverage"][split][view]["band"]["coverage"]
-                numbers = _cells(overall["accuracy"], judged, gap)
+                covered = model["coverage"][split][view]["band"]["coverage"]
+                numbers = _cells(overall["accuracy"], covered, gap)
                 scores.add_row(name, split, view, _ranked(overall), *numbers, str(overall["count"]))
         for split, found in model.get("robustness", {}).items():
             steps = [step for step in found["steps"] if step["auroc_drop"] is not None]
             worst = max(steps, key=lambda step: step["auroc_drop"], default=None)
             named = (worst["protocol"], worst["auroc_drop"]) if worst else ("", None)
-            shares = _cells(named[1], found["verdict_stability"], found["unstable_images"])
-            robust.add_row(name, split, named[0], *shares)
+            stability = _cells(named[1], found["verdict_stability"], found["unstable_images"])
+            robust.add_row(name, split, named[0], *stability)
         for split, methods in model.get("attacks", {}).items():
             for method, rows in methods.items():
                 for row in rows:
@@ -50,8 +50,7 @@ def print_summary(report: dict[str, Any]) -> None:
         if table.rows:
             console.print(table)
     console.print(
-        "right: accuracy; judged: share of images outside the uncertain band; gap: the shortcut gap, AUROC raw - "
-        "normalised"
+        "coverage: fraction of images outside the uncertain band; gap: the shortcut gap, AUROC raw - normalised"
     )
     for model in report["models"]:
         if "attacks_skipped" in model:

@@ -21,7 +21,7 @@ from fakelens.evaluation.plots.plots import draw_attributions, draw_split
 from fakelens.evaluation.plots.robustness import draw_changes, draw_robustness, draw_scenarios
 from fakelens.evaluation.report.gallery import write_gallery
 from fakelens.evaluation.report.markdown import render_markdown
-from fakelens.evaluation.report.report import Evaluation, Judged, build_report
+from fakelens.evaluation.report.report import EvaluatedModel, Evaluation, build_report
 
 CONTENTS = frozenset({"report.json", "report.md", "predictions.csv", "plots", "gallery", "compare.md"})
 
@@ -43,9 +43,9 @@ def write_report(output: Path, evaluation: Evaluation) -> dict[str, Any]:
     report = build_report(evaluation)
     try:
         with atomic_directory(output) as new:
-            report["plots"] = [p.relative_to(new).as_posix() for p in _draw(report, evaluation.judged, new / "plots")]
-            _show(report, evaluation.judged, new)
-            _write_predictions(new / "predictions.csv", evaluation.judged, evaluation.unknown_below)
+            report["plots"] = [p.relative_to(new).as_posix() for p in _draw(report, evaluation.models, new / "plots")]
+            _show(report, evaluation.models, new)
+            _write_predictions(new / "predictions.csv", evaluation.models, evaluation.unknown_below)
             (new / "report.md").write_text(render_markdown(report), encoding="utf-8")
             (new / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     except OSError as error:
@@ -75,29 +75,31 @@ def check_output(output: Path) -> None:
         )
 
 
-def _draw(report: dict[str, Any], judged: Sequence[Judged], folder: Path) -> list[Path]:
+def _draw(report: dict[str, Any], evaluated: Sequence[EvaluatedModel], folder: Path) -> list[Path]:
     paths = []
     for number, split in enumerate(report["data"]["splits"]):
-        for view in judged[0].predictions[number].scores:
-            paths += _draw_view(report, judged, number, view, folder)
-        if attacked := {model.name: model.attacks[split] for model in judged if model.attacks}:
+        for view in evaluated[0].predictions[number].scores:
+            paths += _draw_view(report, evaluated, number, view, folder)
+        if attacked := {model.name: model.attacks[split] for model in evaluated if model.attacks}:
             paths.append(draw_attacks(attacked, split, folder))
-        if panels := {model.name: model.panels[split] for model in judged if model.panels}:
+        if panels := {model.name: model.panels[split] for model in evaluated if model.panels}:
             paths += draw_panels(panels, split, folder)
-        if scenarios := {model.name: model.scenarios[split] for model in judged if model.scenarios}:
+        if scenarios := {model.name: model.scenarios[split] for model in evaluated if model.scenarios}:
             paths.append(draw_scenarios(scenarios, split, folder))
-        if robustness := {model.name: model.robustness[split] for model in judged if model.robustness}:
+        if robustness := {model.name: model.robustness[split] for model in evaluated if model.robustness}:
             paths += [*draw_robustness(robustness, split, folder), draw_changes(robustness, split, folder)]
         if compared := draw_comparison(report["comparison"], split, folder):
             paths.append(compared)
     return paths
 
 
-def _draw_view(report: dict[str, Any], judged: Sequence[Judged], number: int, view: str, folder: Path) -> list[Path]:
-    predictions = [model.predictions[number] for model in judged]
+def _draw_view(
+    report: dict[str, Any], evaluated: Sequence[EvaluatedModel], number: int, view: str, folder: Path
+) -> list[Path]:
+    predictions = [model.predictions[number] for model in evaluated]
     split, models = predictions[0].split, report["models"]
     paths = draw_split(
-        predictions, [m["results"][split][view] for m in models], [m.threshold for m in judged], view, folder
+        predictions, [m["results"][split][view] for m in models], [m.threshold for m in evaluated], view, folder
     )
     calibrated = {m["name"]: m["reliability"][split][view] for m in models}
     title = f"Reliability, {split}, {view} view"
@@ -109,23 +111,23 @@ def _draw_view(report: dict[str, Any], judged: Sequence[Judged], number: int, vi
     return paths
 
 
-def _show(report: dict[str, Any], judged: Sequence[Judged], folder: Path) -> None:
+def _show(report: dict[str, Any], evaluated: Sequence[EvaluatedModel], folder: Path) -> None:
     """Write the galleries and put what they show into the report."""
-    if shown := {model.name: model.gallery for model in judged if model.gallery}:
+    if shown := {model.name: model.gallery for model in evaluated if model.gallery}:
         said = write_gallery(folder, shown)
         for entry in report["models"]:
             entry["gallery"] = said.get(entry["name"], {})
 
 
-def _write_predictions(path: Path, judged: Sequence[Judged], unknown_below: float) -> None:
+def _write_predictions(path: Path, evaluated: Sequence[EvaluatedModel], unknown_below: float) -> None:
     """Write a row an image and model; where a model names generators, its answer on the first view too."""
-    views = list(judged[0].predictions[0].scores)
-    attributing = any(p.classes for model in judged for p in model.predictions)
+    views = list(evaluated[0].predictions[0].scores)
+    attributing = any(p.classes for model in evaluated for p in model.predictions)
     columns = ["id", "label", "generator", "source", "split", "model", *(f"score_{v}" for v in views)]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*columns, "generator_predicted"] if attributing else columns)
-        for threshold, p in ((model.threshold, p) for model in judged for p in model.predictions):
+        for threshold, p in ((model.threshold, p) for model in evaluated for p in model.predictions):
             answers = np.full(len(p.ids), "")
             if p.classes:
                 answers = name_generators(p.probabilities[views[0]], p.classes, threshold, unknown_below)

@@ -1,6 +1,6 @@
 """The gallery: the images that a detector was most sure of, rightly and wrongly, with what it looked at.
 
-Reference system S0 shows one of each kind with a reason. Here the reason is what can be measured: where in the picture
+Reference system S0 shows one of each kind with a reason. Here the reason is what can be measured: where in the image
 the evidence lies, and what the file is. What a person would call the reason is left to whoever looks at it.
 """
 
@@ -26,13 +26,13 @@ from fakelens.explain.maps.heatmap import heat_map, overlay
 from fakelens.inference.detector import Detector
 
 KINDS = {
-    "false_positive": "Real images called fake",
-    "false_negative": "Fakes called real",
-    "true_positive": "Fakes called fake",
-    "true_negative": "Real images called real",
+    "false_positive": "False positives: real images predicted fake",
+    "false_negative": "False negatives: fakes predicted real",
+    "true_positive": "True positives: fakes predicted fake",
+    "true_negative": "True negatives: real images predicted real",
 }
 EACH = 4  # images of each kind
-LONG_SIDE = 512  # pixels; larger pictures are shown smaller
+LONG_SIDE = 512  # pixels; larger images are shown smaller
 STRONG = 0.6  # of a heat map, from which a place speaks for "fake"; 1 - STRONG, up to which it speaks for "real"
 THIRDS = {"rows": ("upper", "middle", "lower"), "columns": ("left", "centre", "right")}
 
@@ -47,13 +47,13 @@ PAGE = """\
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
 ul { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)); list-style: none;
      padding: 0; }
-.pictures { display: grid; gap: 2px; grid-template-columns: 1fr 1fr; }
-.pictures img { image-rendering: auto; width: 100%; }
+.images { display: grid; gap: 2px; grid-template-columns: 1fr 1fr; }
+.images img { image-rendering: auto; width: 100%; }
 p { margin: .3rem 0; overflow-wrap: anywhere; }
 </style>
 <h1>What the detectors were surest of</h1>
 <p>Left the image, right the evidence laid over it: red speaks for fake, blue for real, pale for neither, on one scale
-for all. The pictures belong to the evaluated data and its licence.</p>
+for all. The images belong to the evaluated data and its licence.</p>
 {% for model in models if model.gallery %}
 {% for split, items in model.gallery.items() %}
 <h2>{{ model.name }}, split {{ split }}</h2>
@@ -63,10 +63,10 @@ for all. The pictures belong to the evaluated data and its licence.</p>
 <ul>
 {% for item in chosen %}
 <li>
-<div class="pictures">
-<img src="{{ item.picture }}" alt="{{ title }}: {{ item.id }}">
+<div class="images">
+<img src="{{ item.image }}" alt="{{ title }}: {{ item.id }}">
 {% if item.heat_map %}
-<img src="{{ item.heat_map }}" alt="Evidence in {{ item.id }}">
+<img src="{{ item.heat_map }}" alt="Heat map of {{ item.id }}">
 {% endif %}
 </div>
 <p><b>P(fake) {{ "%.3f" | format(item.score) }}</b>, {{ item.generator }}{{ ", " ~ item.source if item.source }}</p>
@@ -88,13 +88,13 @@ class Exhibit:
 
     Attributes:
         facts: What report.json says of it: `kind`, `id`, `label`, `generator`, `source`, `score`, `file` (facts),
-            `evidence` (shares of the picture, None without a heat map), `remark`.
-        picture: A JPEG of the image, at most 512 pixels a side.
+            `heat_map_fractions` (fractions of the image, None without a heat map), `remark`.
+        image: A JPEG of the image, at most 512 pixels a side.
         heat_map: A JPEG with the evidence laid over it; None for a network that has no heat map.
     """
 
     facts: dict[str, Any]
-    picture: bytes
+    image: bytes
     heat_map: bytes | None
 
 
@@ -111,12 +111,12 @@ def surest(predictions: Predictions, view: str, threshold: float, each: int = EA
         For each of `KINDS`, positions in the predictions, the surest first; ties in the data's order.
     """
     scores, labels = predictions.scores[view], predictions.labels
-    called_fake = scores >= threshold
+    predicted_fake = scores >= threshold
     members = {
-        "false_positive": called_fake & (labels == REAL),
-        "false_negative": ~called_fake & (labels == FAKE),
-        "true_positive": called_fake & (labels == FAKE),
-        "true_negative": ~called_fake & (labels == REAL),
+        "false_positive": predicted_fake & (labels == REAL),
+        "false_negative": ~predicted_fake & (labels == FAKE),
+        "true_positive": predicted_fake & (labels == FAKE),
+        "true_negative": ~predicted_fake & (labels == REAL),
     }
     order = {True: np.argsort(-scores, kind="stable"), False: np.argsort(scores, kind="stable")}
     return {
@@ -156,71 +156,71 @@ def _exhibit(detector: Detector, row: Mapping[str, Any], kind: str, score: float
     data = row_bytes(row["image"])
     decoded = decode_image(data)
     try:
-        evidence = heat_map(detector, decoded.image)
-    except UserError:  # a network without places
-        evidence = None
+        heat = heat_map(detector, decoded.image)
+    except UserError:  # a network without feature maps
+        heat = None
     facts = _facts_of_file(data, decoded)
-    shares = None if evidence is None else evidence_shares(evidence)
+    fractions = None if heat is None else heat_map_fractions(heat)
     return Exhibit(
         {
             "kind": kind,
             **{key: row[key] for key in ("id", "label", "generator", "source")},
             "score": score,
             "file": facts,
-            "evidence": shares,
-            "remark": remark(facts, shares),
+            "heat_map_fractions": fractions,
+            "remark": remark(facts, fractions),
         },
         _jpeg(decoded.image),
-        None if evidence is None else _jpeg(overlay(decoded.image, evidence)),
+        None if heat is None else _jpeg(overlay(decoded.image, heat)),
     )
 
 
-def evidence_shares(evidence: np.ndarray) -> dict[str, Any]:
-    """Say how much of a picture speaks for either class, and where most of what speaks for "fake" lies.
+def heat_map_fractions(heat: np.ndarray) -> dict[str, Any]:
+    """Say how much of an image speaks for either class, and where most of what speaks for "fake" lies.
 
     Args:
-        evidence: What `heat_map` returned, of shape `(height, width)` in [0, 1].
+        heat: What `heat_map` returned, of shape `(height, width)` in [0, 1].
 
     Returns:
-        `fake` and `real` (shares of the picture in [0, 1]) and `strongest` (such as "upper left"; None where nothing
+        `fake` and `real` (fractions of the image in [0, 1]) and `strongest` (such as "upper left"; None where nothing
         speaks for "fake").
     """
-    fake = evidence >= STRONG
+    fake = heat >= STRONG
     strongest = None
     if fake.any():
         thirds = [np.array_split(part, 3, axis=1) for part in np.array_split(fake, 3, axis=0)]
         sums = np.array([[cell.mean() if cell.size else 0.0 for cell in part] for part in thirds])
         row, column = np.unravel_index(int(sums.argmax()), sums.shape)
         strongest = f"{THIRDS['rows'][row]} {THIRDS['columns'][column]}"
-    return {"fake": float(fake.mean()), "real": float((evidence <= 1 - STRONG).mean()), "strongest": strongest}
+    return {"fake": float(fake.mean()), "real": float((heat <= 1 - STRONG).mean()), "strongest": strongest}
 
 
-def remark(file: Mapping[str, Any], shares: Mapping[str, Any] | None) -> str:
+def remark(file: Mapping[str, Any], fractions: Mapping[str, Any] | None) -> str:
     """Put an exhibit's facts into a sentence or two.
 
     Args:
         file: Its file's facts.
-        shares: What `evidence_shares` returned; None without a heat map.
+        fractions: What `heat_map_fractions` returned; None without a heat map.
     """
     size = f"{file['width']} × {file['height']}"
     said = f"{file['format'] or 'A file'}, {size}, {file['bytes_per_pixel']:.2f} bytes a pixel."
     if file["camera"]:
         said += f" Its EXIF names a {file['camera']}."
-    if shares is None:
+    if fractions is None:
         return said
-    where = f", most densely {shares['strongest']}" if shares["strongest"] else ""
-    return f"{said} {shares['fake']:.0%} of the picture speaks for fake{where}; {shares['real']:.0%} for real."
+    where = f", most densely {fractions['strongest']}" if fractions["strongest"] else ""
+    return f"{said} {fractions['fake']:.0%} of the image speaks for fake{where}; {fractions['real']:.0%} for real."
 
 
 def write_gallery(folder: Path, galleries: Mapping[str, Mapping[str, Sequence[Exhibit]]]) -> dict[str, Any]:
-    """Write the pictures of all models, and the page `gallery/index.html`.
+    """Write the images of all models, and the page `gallery/index.html`.
 
     Args:
         folder: The report's folder.
         galleries: Exhibits by model and split.
 
     Returns:
-        By model and split what report.json says of each, with the pictures' paths below `folder`.
+        By model and split what report.json says of each, with the images' paths below `folder`.
     """
     home = folder / "gallery"
     home.mkdir(parents=True)
@@ -229,16 +229,16 @@ def write_gallery(folder: Path, galleries: Mapping[str, Mapping[str, Sequence[Ex
         said[model] = {}
         for split, exhibits in splits.items():
             said[model][split] = []
-            for place, exhibit in enumerate(exhibits):
+            for index, exhibit in enumerate(exhibits):
                 paths: dict[str, str | None] = {}
-                for key, data in (("picture", exhibit.picture), ("heat_map", exhibit.heat_map)):
-                    name = f"gallery/{number}_{split}_{place:02d}_{exhibit.facts['kind']}_{key}.jpg"
+                for key, data in (("image", exhibit.image), ("heat_map", exhibit.heat_map)):
+                    name = f"gallery/{number}_{split}_{index:02d}_{exhibit.facts['kind']}_{key}.jpg"
                     paths[key] = name if data else None
                     if data:
                         (folder / name).write_bytes(data)
                 said[model][split].append(exhibit.facts | paths)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
-    # The page lies beside its pictures.
+    # The page lies beside its images.
     models = [
         {"name": name, "gallery": {split: [_beside(one) for one in items] for split, items in splits.items()}}
         for name, splits in said.items()
@@ -248,7 +248,7 @@ def write_gallery(folder: Path, galleries: Mapping[str, Mapping[str, Sequence[Ex
 
 
 def _beside(item: Mapping[str, Any]) -> dict[str, Any]:
-    names = {key: item[key] and Path(item[key]).name for key in ("picture", "heat_map")}
+    names = {key: item[key] and Path(item[key]).name for key in ("image", "heat_map")}
     return {**item, **names}
 
 

@@ -63,56 +63,57 @@ Images/s counts every view of an image, with reading and decoding.
 
 ## How to read it
 
-* Fake is the positive class: *fakes found* is recall, *reals passed* is specificity, AP is average precision. A dash
-  is undefined: it needs a class that is not there.
-* *Found at 5 % FPR* is the share of fakes found by the best threshold that calls at most 5 % of these reals fake. ECE
-  has {{ ece_bins }} bins of equal width on P(fake).
-* *raw* is the picture as its file holds it; *normalised* brings it to a long side of {{ normal_side }} pixels and
+* Fake is the positive class: AP is average precision. A dash is undefined: it needs a class that is not there.
+* *TPR at 5 % FPR* is the recall at the best threshold that predicts fake for at most 5 % of these real
+  images. ECE has {{ ece_bins }} bins of equal width on P(fake).
+* *raw* is the image as its file holds it; *normalised* brings it to a long side of {{ normal_side }} pixels and
   JPEG quality {{ normal_quality }}, *hard* to {{ hard_side }} pixels and quality {{ hard_quality }}.
 * The *shortcut gap* is the AUROC that goes when size, format and compression no longer tell the classes apart. Fine
   detail that resizing removes goes with them, so that it bounds the shortcut from above.
 {% if controls %}
-* The *controls* look at no picture. One calls everything fake, one calls fake whatever is no JPEG: a model that is not
+* The *controls* look at no image. One predicts fake for everything, one for whatever is no JPEG: a model that is not
   clearly better than both has shown nothing.
 {% endif %}
 {% if audit_table %}
 * *What the files give away* is the AUROC of a small classifier that sees the files' format, size, compression and mean
-  colours, never the picture. A detector's score at or below it proves nothing, for it may read the same facts.
+  colours, never the image. A detector's score at or below it proves nothing, for it may read the same facts.
 {% endif %}
-* A generator is judged by its fakes against all reals of the split, a source by its own rows. Few images say little.
+* A generator is scored by its fakes against all real images of the split, a source by its own rows. Few images say
+  little.
 * *95 % intervals*: {{ interval_method }}, {{ replicates }} resamples.
   They say how far chance in the choice of these images may have moved a number, and nothing of other data. An interval
   without width says only that the sample held no error. Those of ECE are rough.
 {% if comparison %}
 * *p* is DeLong's for AUROC and McNemar's for accuracy; *adjusted* is Holm's over all pairs, splits and views.
 {% endif %}
-* *Uncertain* lies between the scores that calibration on validation data set, so that at most 5 % of such reals are
-  called fake and of such fakes real, or other rates where they were asked for; *AURC* is the mean error over all
-  shares judged. The rates do not carry over to data of another kind, which is what this table is for.
+* *Uncertain* lies between the scores that calibration on validation data set, so that at most 5 % of such real images
+  are predicted fake and of such fakes real, or other rates where they were asked for; *AURC* is the mean error over
+  all coverages. The rates do not carry over to data of another kind, which is what this table is for.
 {% if robust %}
-* *Verdict stability* is 1 less the mean share of verdicts that a step changes, rightly or wrongly; *unstable images*
-  change theirs in at least one step. Every image of either class goes through every step.
+* *Verdict stability* is 1 less the mean fraction of verdicts that a step changes, rightly or wrongly; *unstable
+  images* change theirs in at least one step. Every image of either class goes through every step.
 {% endif %}
 {% if attacked %}
-* *Under attack*, someone who knows the network changes the processed picture (raw view) by at most *eps* a pixel, from
+* *Under attack*, someone who knows the network changes the processed image (raw view) by at most *eps* a pixel, from
   0 for black to 1 for white, to turn the verdict over. FGSM takes one step, PGD ten from a random start.
-  With *a share under attack*, S2's three scenarios: as it is, that share of each class under FGSM, and both together.
+  With *a fraction under attack*, S2's three scenarios: as it is, that fraction of each class under FGSM, and both
+  together.
 {% endif %}
 {% if unknown_below is not none %}
-* *Who made it*: a picture called fake is put down to its likeliest generator, or to an *unknown generator* where that
-  one has less than a share of {{ unknown_below }} in P(fake). *Right* counts these answers, and "unknown generator" is
-  the right one for a generator that the model does not know; *right, macro* is the mean over the rows of the table.
-  *Closed set* is the share whose likeliest class is right, among classes that the model knows. *Open-set AUROC* is how
-  well that share of P(fake) tells fakes of known generators from those of unknown ones.
+* *Who made it*: an image predicted fake is put down to its likeliest generator, or to an *unknown generator* where
+  that one has less than {{ unknown_below }} of P(fake). *Right* counts these answers, and "unknown generator" is the
+  right one for a generator that the model does not know; *right, macro* is the mean over the rows of the table.
+  *Closed set* is the fraction whose likeliest class is right, among classes that the model knows. *Open-set AUROC* is
+  how well that fraction of P(fake) tells fakes of known generators from those of unknown ones.
 {% endif %}
 
 ## What it must not be used for
 
-* As evidence about a person or a picture by itself: a score is one hint, and a false alarm harms whoever took the
+* As evidence about a person or an image by itself: a score is one hint, and a false alarm harms whoever took the
   photograph. Look for the source, the provenance data and other witnesses.
-* On pictures unlike these: other cameras, generators, subjects, sizes or compressions. Numbers measured here do not
-  carry over, error rates of the uncertain band included; calibrate and measure on the pictures at hand.
-* To tell who made a picture, or that it was not edited, unless this report measures that.
+* On images unlike these: other cameras, generators, subjects, sizes or compressions. Numbers measured here do not
+  carry over, error rates of the uncertain band included; calibrate and measure on the images at hand.
+* To tell who made an image, or that it was not edited, unless this report measures that.
 {% if galleries %}
 
 ## Gallery
@@ -143,8 +144,8 @@ def render_markdown(report: dict[str, Any]) -> str:
     return environment.from_string(TEMPLATE).render(
         **report,
         data_table=table(
-            ("split", "rows read", "judged", "skipped"),
-            ((name, s["rows"], s["judged"], reasons(s["skipped"])) for name, s in splits.items()),
+            ("split", "rows read", "scored", "skipped"),
+            ((name, s["rows"], s["scored"], reasons(s["skipped"])) for name, s in splits.items()),
         ),
         model_table=table(
             ("model", "architecture", "parameters", "fake from", "uncertain between", "images/s"),

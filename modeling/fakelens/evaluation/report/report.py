@@ -21,12 +21,12 @@ from fakelens.evaluation.plots.curve_data import curve_data
 from fakelens.evaluation.report.gallery import Exhibit
 from fakelens.evaluation.scoring.predict import Predictions
 
-SCHEMA_VERSION = 2  # of report.json; raise it when a reader of the old one would misread the new one
+SCHEMA_VERSION = 3  # of report.json; raise it when a reader of the old one would misread the new one
 CONTROL_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluatedModel:
     """One model and all that was found of it. What was not asked for, or cannot be done to it, is empty.
 
     Attributes:
@@ -73,9 +73,9 @@ class Judged:
 
     @property
     def images_per_second(self) -> float:
-        """Pictures scored per second, each view of an image being one, with reading and decoding."""
-        pictures = sum(len(p.ids) * len(p.scores) for p in self.predictions)
-        return pictures / sum(p.seconds for p in self.predictions)
+        """Images scored per second, each view of an image being one, with reading and decoding."""
+        images = sum(len(p.ids) * len(p.scores) for p in self.predictions)
+        return images / sum(p.seconds for p in self.predictions)
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,14 @@ class Evaluation:
 
     Attributes:
         sources: The splits, as they were opened.
-        judged: The models' predictions on these splits.
-        controls: What looks at no picture says of them, by split.
+        models: The models' predictions on these splits.
+        controls: What looks at no image says of them, by split.
         audits: What `audit_source` returned by split, or `{"not_audited": reason}`; empty if no audit was asked for.
-        unknown_below: The share of P(fake) that the likeliest generator must have to be named.
+        unknown_below: The fraction of P(fake) that the likeliest generator must have to be named.
     """
 
     sources: Sequence[Source]
-    judged: Sequence[Judged]
+    models: Sequence[EvaluatedModel]
     controls: dict[str, list[Predictions]] = field(default_factory=dict)
     audits: dict[str, dict[str, Any]] = field(default_factory=dict)
     unknown_below: float = UNKNOWN_BELOW
@@ -106,7 +106,7 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
     Raises:
         UserError: If a score is not a number.
     """
-    source, judged = evaluation.sources[0], evaluation.judged
+    source, models = evaluation.sources[0], evaluation.models
     return {
         "schema_version": SCHEMA_VERSION,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -116,7 +116,7 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
             "torch": str(torch.__version__),
             "transformers": transformers.__version__,
             "platform": platform.platform(),
-            "device": judged[0].device,
+            "device": models[0].device,
         },
         "data": {
             "source": source.spec,
@@ -124,7 +124,7 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
             "description": source.description,
             "read_as": source.said,
             "splits": {
-                p.split: {"rows": p.rows, "judged": len(p.ids), "skipped": p.skipped} for p in judged[0].predictions
+                p.split: {"rows": p.rows, "scored": len(p.ids), "skipped": p.skipped} for p in models[0].predictions
             },
             "audit": evaluation.audits,
         },
@@ -132,13 +132,13 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
             split: {control.model: summarise(control, CONTROL_THRESHOLD) for control in controls}
             for split, controls in evaluation.controls.items()
         },
-        "models": [_model(model, evaluation.unknown_below) for model in judged],
-        "comparison": compare({m.name: m.predictions for m in judged}, {m.name: m.threshold for m in judged}),
+        "models": [_model(model, evaluation.unknown_below) for model in models],
+        "comparison": compare({m.name: m.predictions for m in models}, {m.name: m.threshold for m in models}),
         "plots": [],
     }
 
 
-def _model(model: Judged, unknown_below: float) -> dict[str, Any]:
+def _model(model: EvaluatedModel, unknown_below: float) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "name": model.name,
         "path": model.path,

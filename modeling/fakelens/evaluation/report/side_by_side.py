@@ -16,10 +16,10 @@ PAGE = "compare.md"
 DASH = "–"
 NOTES = (
     "Intervals are 95 %. Macro is the mean AUROC over generators, each against all real images. Recall at 5 % and 1 % "
-    "is at the threshold that calls so many of these real images fake; false positives, recall and accuracy are at "
-    "each detector's own threshold. Images/s counts every view, with reading and decoding, in this run. The "
-    "difference is AUROC less that of the first detector, with DeLong's p, adjusted by Holm's method for all pairs, "
-    "splits and views of the run."
+    "is at the threshold from which so many of these real images are predicted fake; false positives, recall and "
+    "accuracy are at each detector's own threshold. Images/s counts every view, with reading and decoding, in this "
+    "run. The difference is AUROC less that of the first detector, with DeLong's p, adjusted by Holm's method for all "
+    "pairs, splits and views of the run."
 )
 
 
@@ -121,7 +121,7 @@ def write_side_by_side(report: dict[str, Any], folder: Path, cameras: Sequence[s
 
 
 def _images(report: dict[str, Any], split: str) -> str:
-    return f"{report['data']['splits'][split]['judged']} images"
+    return f"{report['data']['splits'][split]['scored']} images"
 
 
 def _number(value: float | None) -> str:

@@ -21,9 +21,9 @@ def _paragraph(model: dict[str, Any], split: str, report: dict[str, Any]) -> str
     scores = ", ".join(f"{_ranked(r['overall'])} {view}" for view, r in views.items())
     said = [
         f"**{model['name']} on `{split}`**: AUROC {scores}.",
-        f"From P(fake) = {model['decision_threshold']:.3g} on, {first} view, it calls "
-        f"{overall['false_positives']} of {overall['real']} reals fake and misses "
-        f"{overall['false_negatives']} of {overall['fake']} fakes.",
+        f"From P(fake) = {model['decision_threshold']:.3g} on, {first} view, it has "
+        f"{overall['false_positives']} false positives among {overall['real']} real images and "
+        f"{overall['false_negatives']} false negatives among {overall['fake']} fakes.",
         _where_weakest(result),
         _beside_file_facts(overall["auroc"], first, report["data"]["audit"].get(split, {})),
         _under_pressure(model, split),
@@ -49,8 +49,8 @@ def _beside_file_facts(auroc: float | None, view: str, audit: dict[str, Any]) ->
     if auroc is None or leaked is None:
         return ""
     if auroc <= leaked:
-        return f"File facts alone, the picture unseen, reach {leaked:.3f}: this score does not show that it looked."
-    return f"File facts alone, the picture unseen, reach {leaked:.3f}."
+        return f"File facts alone, the image unseen, reach {leaked:.3f}: this score does not show that it looked."
+    return f"File facts alone, the image unseen, reach {leaked:.3f}."
 
 
 def _under_pressure(model: dict[str, Any], split: str) -> str:

@@ -17,10 +17,10 @@ OVERALL = {
     "accuracy": "accuracy",
     "precision": "precision",
     "f1": "F1",
-    "recall": "fakes found",
-    "specificity": "reals passed",
-    "tpr_at_5_fpr": "found at 5 % FPR",
-    "tpr_at_1_fpr": "found at 1 % FPR",
+    "recall": "recall",
+    "specificity": "specificity",
+    "tpr_at_5_fpr": "TPR at 5 % FPR",
+    "tpr_at_1_fpr": "TPR at 1 % FPR",
     "ece": "ECE",
     "brier": "Brier",
 }
@@ -93,12 +93,12 @@ def split_tables(split: str, report: dict[str, Any]) -> dict[str, Any]:
         ("How sure: 95 % intervals", _intervals_table(results)),
         ("One model against another", table(COMPARED, compared) if compared else ""),
         ("When it says uncertain", table(*coverage_table(covered))),
-        ("Reals called fake all the same, by source", table(ALARMS, alarms) if alarms else ""),
+        ("False positives outside the band, by source", table(ALARMS, alarms) if alarms else ""),
         ("Calibration, before and after the temperature", _calibration_table(split, models)),
         ("Robustness", table(*stability_rows(robustness)) if robustness else ""),
         ("Robustness, step by step", table(*step_rows(robustness)) if robustness else ""),
         ("Under attack", _attack_table([(m["name"], m["attacks"][split]) for m in models if "attacks" in m])),
-        ("A share of the images under attack", table(*scenario_rows(scenarios)) if scenarios else ""),
+        ("A fraction of the images under attack", table(*scenario_rows(scenarios)) if scenarios else ""),
         ("Who made it", _attribution_table(attributed)),
         *(_confusion(f"{name}, {split}, {view}", one) for name, view, one in attributed),
         *(detail for m in models for detail in _details(m, split)),
@@ -123,7 +123,7 @@ def split_tables(split: str, report: dict[str, Any]) -> dict[str, Any]:
 def _groups_table(results: list[tuple[str, str, dict[str, Any]]]) -> str:
     """Return errors counted, and the AUROC over generators and over sources, where there are any."""
     kinds = [k for k in ("generator", "source") if any(r[f"per_{k}"] for *_, r in results)]
-    header = ["model", "view", "reals called fake", "fakes called real"]
+    header = ["model", "view", "false positives", "false negatives"]
     for kind in kinds:
         header += [f"mean over {kind}s", f"worst {kind}"]
     rows = []
@@ -170,7 +170,7 @@ def _attack_table(attacked: list[tuple[str, dict[str, list[dict[str, Any]]]]]) -
         for method, table_rows in methods.items()
         for row in table_rows
     ]
-    return table(("model", "attack", "eps", *columns.values(), "reals", "fakes"), rows) if rows else ""
+    return table(("model", "attack", "eps", *columns.values(), "real images", "fake images"), rows) if rows else ""
 
 
 def _notes(split: str, models: list[dict[str, Any]]) -> list[str]:
@@ -216,11 +216,11 @@ def _details(model: dict[str, Any], split: str) -> list[tuple[str, str]]:
     """Return heading and table of one model's results by generator and by source."""
     details, views, unseen = [], model["results"][split], model["unseen_generators"] or ()
     for kind, counts, numbers in (
-        ("generator", {"fake": "fakes"}, {"auroc": "AUROC", "recall": "fakes found"}),
+        ("generator", {"fake": "fake images"}, {"auroc": "AUROC", "recall": "recall"}),
         (
             "source",
-            {"real": "reals", "fake": "fakes"},
-            {"auroc": "AUROC", "specificity": "reals passed", "recall": "fakes found"},
+            {"real": "real images", "fake": "fake images"},
+            {"auroc": "AUROC", "specificity": "specificity", "recall": "recall"},
         ),
     ):
         groups = {view: result[f"per_{kind}"] for view, result in views.items()}

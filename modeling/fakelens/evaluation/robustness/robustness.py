@@ -1,8 +1,8 @@
-"""How a detector fares when pictures are degraded: its metrics at each step, and whose verdicts change.
+"""How a detector fares when images are degraded: its metrics at each step, and whose verdicts change.
 
 Users of detectors complain that a verdict changes with the codec or the scale. So beside AUROC and accuracy there is
-the share of images whose verdict differs from the one on the picture as it was, right or wrong: a verdict that anyone
-can turn over by saving a picture again says little.
+the fraction of images whose verdict differs from the one on the image as it was, right or wrong: a verdict that anyone
+can turn over by saving an image again says little.
 """
 
 import zlib
@@ -55,8 +55,8 @@ def robustness_table(
         "jpeg"), `parameter` and `strength` (such as "quality" and 90; None where there is no one number), these
         metrics, `auroc_drop` (clean AUROC less this one), its 95 % `auroc_drop_interval` (DeLong's, on the very same
         images; None where undefined) and what `verdict_changes` returns; `verdict_stability`, 1 less the mean of
-        `flipped` over the steps; `unstable_images`, the share whose verdict changes in at least one step; `skipped`,
-        rows that could not be decoded, by reason.
+        `flipped` over the steps; `unstable_images`, the fraction whose verdict changes in at least one step;
+        `skipped`, rows that could not be decoded, by reason.
 
     Raises:
         UserError: If a step or the number of images will not do, no image can be decoded, or a score is not a number.
@@ -72,11 +72,11 @@ def robustness_table(
     with ThreadPoolExecutor(THREADS) as pool:
         for batch in decoded_batches(source, skipped, batch_size, limit, images, f"robustness: {name}"):
             labels += [item.row["label"] for item in batch]
-            # The first step is under way while the network works on the pictures as they are.
+            # The first step is under way while the network works on the images as they are.
             steps = _one_ahead(_under_way(pool, chains, batch))
-            clean.append(scorer.scores([item.picture for item in batch]))
-            for protocol, pictures in steps:
-                parts[protocol].append(scorer.scores([picture.result() for picture in pictures]))
+            clean.append(scorer.scores([item.image for item in batch]))
+            for protocol, changed in steps:
+                parts[protocol].append(scorer.scores([image.result() for image in changed]))
     scores = {protocol: np.concatenate(found) for protocol, found in parts.items()}
     table = _summary(np.concatenate(clean), scores, np.array(labels), threshold, protocols)
     return table | {"skipped": dict(skipped.most_common())}
@@ -85,25 +85,25 @@ def robustness_table(
 def verdict_changes(
     clean: np.ndarray, scores: np.ndarray, labels: np.ndarray, threshold: float
 ) -> dict[str, float | None]:
-    """Compare the verdicts on changed pictures with those on the pictures as they were.
+    """Compare the verdicts on changed images with those on the images as they were.
 
     Args:
-        clean: P(fake) of the pictures as they were, of shape `(count,)`.
-        scores: P(fake) of the changed pictures, of shape `(count,)`.
+        clean: P(fake) of the images as they were, of shape `(count,)`.
+        scores: P(fake) of the changed images, of shape `(count,)`.
         labels: 0 real, 1 fake, of shape `(count,)`.
         threshold: P(fake) from which the verdict is "fake", in [0, 1].
 
     Returns:
-        `flipped`, the share of images with another verdict, be it the right or the wrong one; of the reals, those that
-        became fake, `reals_became_fake`; of the fakes, those that became real, `fakes_became_real`; None without such
+        `flipped`, the fraction of images with another verdict, be it the right or the wrong one; of the real images,
+        those that became fake, `real_to_fake`; of the fakes, those that became real, `fake_to_real`; None without such
         images.
     """
     before, after = clean >= threshold, scores >= threshold
     became_fake, became_real = (after & ~before)[labels == REAL], (before & ~after)[labels == FAKE]
     return {
         "flipped": float((before != after).mean()),
-        "reals_became_fake": float(became_fake.mean()) if became_fake.size else None,
-        "fakes_became_real": float(became_real.mean()) if became_real.size else None,
+        "real_to_fake": float(became_fake.mean()) if became_fake.size else None,
+        "fake_to_real": float(became_real.mean()) if became_real.size else None,
     }
 
 
@@ -112,18 +112,18 @@ def stable_number(row_id: str) -> int:
     return zlib.crc32(row_id.encode())
 
 
-UnderWay = tuple[str, list[Future[Image.Image]]]  # a step, and the pictures that threads are at work on
+UnderWay = tuple[str, list[Future[Image.Image]]]  # a step, and the images that threads are at work on
 
 
 def _under_way(
     pool: ThreadPoolExecutor, chains: Mapping[str, Degradations], batch: Sequence[Decoded]
 ) -> Iterator[UnderWay]:
     for protocol, chain in chains.items():
-        yield protocol, [pool.submit(chain, item.picture, stable_number(item.row["id"])) for item in batch]
+        yield protocol, [pool.submit(chain, item.image, stable_number(item.row["id"])) for item in batch]
 
 
 def _one_ahead(steps: Iterator[UnderWay]) -> Iterator[UnderWay]:
-    """Start one step at once, and the next one before one is handed out: no more pictures than that are in memory."""
+    """Start one step at once, and the next one before one is handed out: no more images than that are in memory."""
     ahead = deque(islice(steps, 1))
 
     def rest() -> Iterator[UnderWay]:

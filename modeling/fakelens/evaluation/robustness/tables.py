@@ -8,11 +8,11 @@ STEP = {
     "auroc_drop": "lost AUROC",
     "auroc_drop_interval": "95 %",
     "accuracy": "accuracy",
-    "specificity": "reals passed",
-    "recall": "fakes found",
+    "specificity": "specificity",
+    "recall": "recall",
     "flipped": "verdicts changed",
-    "reals_became_fake": "reals became fake",
-    "fakes_became_real": "fakes became real",
+    "real_to_fake": "real to fake",
+    "fake_to_real": "fake to real",
 }
 SCENARIO = {
     "accuracy": "accuracy",
@@ -49,13 +49,13 @@ def stability_rows(tables: Mapping[str, Mapping[str, Any]]) -> Table:
         worst = min(aurocs, key=lambda protocol: aurocs[protocol], default=None)
         mean = sum(aurocs.values()) / len(aurocs) if aurocs else None
         clean, lowest = table["clean"], aurocs[worst] if worst is not None else None
-        shares = table["verdict_stability"], table["unstable_images"]
-        rows.append((model, clean["count"], clean["auroc"], mean, lowest, worst, *shares))
+        stability = table["verdict_stability"], table["unstable_images"]
+        rows.append((model, clean["count"], clean["auroc"], mean, lowest, worst, *stability))
     return headings, rows
 
 
 def step_rows(tables: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return a row a step and model, the clean pictures first.
+    """Return a row a step and model, the clean images first.
 
     Args:
         tables: What `robustness_table` returned, by model.
@@ -76,7 +76,7 @@ def scenario_rows(found: Mapping[str, Mapping[str, Any]]) -> Table:
     """
     rows = []
     for model, one in found.items():
-        fgsm = f"FGSM, eps {one['eps']:g}, {one['share']:.0%} of the images"
+        fgsm = f"FGSM, eps {one['eps']:g}, {one['fraction']:.0%} of the images"
         names = {"clean": "clean", "fgsm": fgsm, "mixed": "both together"}
         rows += [
             (model, names[name], *(metrics[key] for key in SCENARIO)) for name, metrics in one["scenarios"].items()

@@ -1,7 +1,7 @@
-"""Controls: two "detectors" that look at no picture, judged like every model, so that a reader sees what that scores.
+"""Controls: two "detectors" that look at no image, scored like every model, so that a reader sees what that scores.
 
-`always fake` calls every image fake. `file format` calls an image real if its file is a JPEG and fake if it is not,
-without a look at the picture: on data whose photographs are JPEGs and whose fakes are PNGs it is perfect.
+`always fake` predicts fake for every image, `file format` for every image whose file is no JPEG,
+without a look at the image: on data whose photographs are JPEGs and whose fakes are PNGs it is perfect.
 """
 
 import io
@@ -20,10 +20,10 @@ CAMERA_FORMATS = ("JPEG", "MPO")  # what cameras write; an MPO is a phone's JPEG
 
 
 def control_predictions(source: Source, predictions: Predictions) -> list[Predictions]:
-    """Return what the controls say of the images that a model judged.
+    """Return what the controls say of the images that a model scored.
 
     Args:
-        source: The split; its rows are read again, undecoded, as far as the judged ones reach.
+        source: The split; its rows are read again, undecoded, as far as the scored ones reach.
         predictions: Any model's, for the images, their labels and the views. In every view but `raw` all files have
             one format.
     """

@@ -28,7 +28,7 @@ from fakelens.inference.threads import in_order, workers
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one model said of one split; every array has one entry a judged image, in the source's order.
+    """What one model said of one split; every array has one entry a scored image, in the source's order.
 
     Attributes:
         model: The model's name.
@@ -61,7 +61,7 @@ class Predictions:
 
     @property
     def rows(self) -> int:
-        """Rows read, whether judged or skipped."""
+        """Rows read, whether scored or skipped."""
         return len(self.ids) + sum(self.skipped.values())
 
 
@@ -92,7 +92,7 @@ def predict(
 
     Raises:
         UserError: If a view is unknown, the data cannot be read, `partial` cannot be written, or not one image can be
-            judged.
+            scored.
     """
     check_views(list(views))
     # Five seconds at the end of every stream, for a process that is about to exit. This one is not.
@@ -121,8 +121,8 @@ def predict(
             unit="image",
             disable=True if ranks.index else None,
         ) as progress:
-            shares = ranks.share(source, scoring.size, limit)
-            parts = list(_score(scoring, shares, cache, ranks.count, progress))
+            chunks = ranks.own_chunks(source, scoring.size, limit)
+            parts = list(_score(scoring, chunks, cache, ranks.count, progress))
     finally:
         if cache is not None:
             cache.close()
@@ -130,12 +130,12 @@ def predict(
 
 
 def _score(
-    scoring: Scoring, shares: Iterable[tuple[int, Rows]], cache: PredictionCache | None, ranks: int, progress: tqdm
+    scoring: Scoring, chunks: Iterable[tuple[int, Rows]], cache: PredictionCache | None, ranks: int, progress: tqdm
 ) -> Iterator[Part]:
     """Yield every part in order, from the cache where it has it."""
 
-    def part_of(share: tuple[int, Rows]) -> tuple[Part, bool]:
-        number, rows = share
+    def part_of(chunk: tuple[int, Rows]) -> tuple[Part, bool]:
+        number, rows = chunk
         kept = cache.done.get(number) if cache else None
         # The data may have changed since.
         if kept is not None and kept.ids == [row["id"] for row in rows]:
@@ -144,7 +144,7 @@ def _score(
 
     last = time.perf_counter()
     with workers(scoring.workers) as pool:
-        for part, is_kept in in_order(pool, part_of, shares, ahead=2 * scoring.workers):
+        for part, is_kept in in_order(pool, part_of, chunks, ahead=2 * scoring.workers):
             now = time.perf_counter()
             if not is_kept:
                 part = replace(part, seconds=(now - last) / ranks, model_seconds=part.model_seconds / ranks)
@@ -159,13 +159,13 @@ def _join(parts: Sequence[Part], scorer: Scorer, source: Source, views: Sequence
     """Lay all parts end to end."""
     skipped = Counter(reason for part in parts for reason in part.reasons if reason)
     skipped.update(source.skips.counts)
-    is_judged = [not reason for part in parts for reason in part.reasons]
-    if not any(is_judged):
+    is_scored = [not reason for part in parts for reason in part.reasons]
+    if not any(is_scored):
         reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.most_common()) or "it is empty"
-        raise UserError(f"No image of {source.spec}, split {source.split!r}, could be judged: {reasons}.")
+        raise UserError(f"No image of {source.spec}, split {source.split!r}, could be scored: {reasons}.")
 
     def joined(column: Callable[[Part], list[Any]]) -> np.ndarray:
-        return np.array([value for part in parts for value in column(part)])[is_judged]
+        return np.array([value for part in parts for value in column(part)])[is_scored]
 
     probabilities = {view: np.array([row for part in parts for row in part.probabilities[view]]) for view in views}
     classes = scorer.classes if isinstance(scorer, Detector) and len(scorer.classes) > 2 else ()

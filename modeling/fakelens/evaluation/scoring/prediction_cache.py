@@ -1,8 +1,8 @@
-"""What was scored so far, kept on disk as it is made: a run that was killed goes on where it stopped."""
+"""What was scored and computed so far, kept on disk until the report stands: a killed run goes on where it stopped."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -87,11 +87,11 @@ class PredictionCache:
 
     def _read(self, path: Path, mend: bool) -> None:
         content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if mend and len(whole) < len(content):
+        full = content[: content.rfind(b"\n") + 1]
+        if mend and len(full) < len(content):
             with path.open("r+b") as file:
-                file.truncate(len(whole))
-        for line in whole.splitlines()[1:]:
+                file.truncate(len(full))
+        for line in full.splitlines()[1:]:
             part = Part(**json.loads(line))
             self.done[part.number] = part
 
@@ -104,3 +104,33 @@ class PredictionCache:
             f"What was scored cannot be kept in {self.path.parent}: {error.strerror or error}. "
             "Free some space, or name another folder with --output; the same command then goes on from here."
         )
+
+
+def cached(folder: Path, key: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
+    """Return what a computation gave the last time, or compute it and keep it.
+
+    Args:
+        folder: Where results lie, made where there is none.
+        key: Everything that decides the result.
+        compute: Returns what JSON can hold; its floats come back as the very numbers they were.
+
+    Raises:
+        UserError: If the folder cannot be read or written.
+    """
+    name = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:32]
+    path = folder / f"{name}.json"
+    try:
+        if path.exists():
+            return json.loads(path.read_text(encoding="utf-8"))
+        found = compute()
+        folder.mkdir(parents=True, exist_ok=True)
+        # Moved into place whole: a kill leaves no half result behind.
+        unfinished = path.with_suffix(".new")
+        unfinished.write_text(json.dumps(found), encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"Results cannot be kept in {folder}: {error.strerror or error}. Free some space, or name another folder "
+            "with --output; the same command then goes on from here."
+        ) from error
+    return found

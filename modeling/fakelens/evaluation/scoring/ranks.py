@@ -67,7 +67,7 @@ class Ranks:
         """
         return self.count > 1 and limit is None and bool(source.revision) and source.stream.num_shards >= self.count
 
-    def share(self, source: Source, size: int, limit: int | None = None) -> Iterator[tuple[int, Rows]]:
+    def own_chunks(self, source: Source, size: int, limit: int | None = None) -> Iterator[tuple[int, Rows]]:
         """Yield this process's part of a split's rows, undecoded: every row goes to exactly one process.
 
         Args:

@@ -19,10 +19,10 @@ COLUMNS = ("id", "label", "generator", "source")
 
 
 class Scorer(Protocol):
-    """What can be evaluated: `fakelens.inference.detector.Detector`, or anything else that scores pictures."""
+    """What can be evaluated: `fakelens.inference.detector.Detector`, or anything else that scores images."""
 
     def scores(self, images: list[Image.Image]) -> np.ndarray:
-        """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB pictures of any size."""
+        """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB images of any size."""
 
 
 class Scoring:
@@ -46,7 +46,7 @@ class Scoring:
         self.turn = Lock()
 
     def warm_up(self) -> None:
-        """Judge a grey picture: what is loaded and set up at the first call shall not count as the model's time."""
+        """Score a grey image: what is loaded and set up at the first call shall not count as the model's time."""
         if self.detector:
             self.probabilities([Image.new("RGB", (64, 64), "grey")])
 
@@ -57,40 +57,40 @@ class Scoring:
             number: Of the part.
             rows: Undecoded.
         """
-        pictures: list[Image.Image] = []
+        images: list[Image.Image] = []
         reasons = []
         for row in rows:
             try:
-                pictures.append(decode_image(row_bytes(row["image"])).image)
+                images.append(decode_image(row_bytes(row["image"])).image)
                 reasons.append("")
             except ImageError as error:
                 reasons.append(error.reason)
         probabilities: dict[str, list[list[float]]] = {}
         model_seconds = 0.0
         for view in self.views:
-            found, seconds = self.probabilities([apply_view(view, picture) for picture in pictures])
+            found, seconds = self.probabilities([apply_view(view, image) for image in images])
             probabilities[view] = found.tolist()
             model_seconds += seconds
         ids, labels, generators, sources = ([row[name] for row in rows] for name in COLUMNS)
         return Part(number, ids, labels, generators, sources, reasons, probabilities, model_seconds=model_seconds)
 
-    def probabilities(self, pictures: list[Image.Image]) -> tuple[np.ndarray, float]:
-        """Return the probability of each class, of shape `(len(pictures), classes)`, and the seconds that it took.
+    def probabilities(self, images: list[Image.Image]) -> tuple[np.ndarray, float]:
+        """Return the probability of each class, of shape `(len(images), classes)`, and the seconds that it took.
 
-        What threads do side by side counts as the share of it that each did.
+        What threads do side by side counts as the fraction of it that each did.
         """
-        if not pictures:
+        if not images:
             return np.empty((0, 0)), 0.0
         started = time.perf_counter()
         if self.detector is None:
-            fake = self.scorer.scores(pictures)
+            fake = self.scorer.scores(images)
             return np.stack([1 - fake, fake], axis=1), time.perf_counter() - started
-        inputs = self.detector.process(pictures)
+        inputs = self.detector.process(images)
         processed = time.perf_counter()
         seconds = (processed - started) / self.workers
         if self.is_shared:
-            found = self.detector.judge(inputs)
+            found = self.detector.predict(inputs)
             return found, seconds + (time.perf_counter() - processed) / self.workers
         with self.turn:
             started = time.perf_counter()
-            return self.detector.judge(inputs), seconds + time.perf_counter() - started
+            return self.detector.predict(inputs), seconds + time.perf_counter() - started

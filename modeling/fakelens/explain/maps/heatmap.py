@@ -1,9 +1,9 @@
-"""Where in the picture a detector sees evidence: its own scores of places, or Grad-CAM, on an absolute scale.
+"""Where in the image a detector sees evidence: its own scores of patches, or Grad-CAM, on an absolute scale.
 
 Grad-CAM (Selvaraju et al., 2017, https://arxiv.org/abs/1610.02391) weighs a network's last feature maps by the
 gradient of its answer. Here the answer is logit(fake) - logit(real), and the map is not stretched to its own extremes:
-each location's share of the answer goes through a sigmoid, so that 0.5 is no evidence, 1 is fake and 0 is real, and
-two pictures can be compared. A network that scores places itself is asked for these scores instead.
+each location's contribution to the answer goes through a sigmoid, so that 0.5 is no evidence, 1 is fake and 0 is real,
+and two images can be compared. A network that scores patches itself is asked for these scores instead.
 """
 
 from collections.abc import Callable
@@ -25,12 +25,12 @@ COLOURS = "coolwarm"  # blue for real, red for fake; told apart by the colour-bl
 
 
 def heat_map(detector: Detector, image: Image.Image) -> np.ndarray:
-    """Return the evidence for "fake" at every pixel of a picture.
+    """Return the evidence for "fake" at every pixel of an image.
 
     Args:
         detector: Any detector of the zoo; an ensemble's map is its members' weighted mean. A network with
             `patch_logits` (`PatchScores`) is asked for them, any other is explained by Grad-CAM.
-        image: A decoded RGB picture.
+        image: A decoded RGB image.
 
     Returns:
         An array of shape `(image.height, image.width)` in [0, 1]; 0.5 is no evidence either way.
@@ -47,17 +47,17 @@ def heat_map(detector: Detector, image: Image.Image) -> np.ndarray:
     left, top, right, bottom = box = _seen(detector, image)
     pixels = _pixels(detector, image.crop(box))
     if isinstance(model, PatchScores):
-        evidence = patch_evidence(model, pixels)
+        heat = patch_heat_map(model, pixels)
     else:
-        evidence = grad_cam(model, pixels, detector.readout)
+        heat = grad_cam(model, pixels, detector.readout)
     full = np.full((image.height, image.width), 0.5, dtype=np.float32)
-    grid = Image.fromarray(evidence).resize((right - left, bottom - top), Image.Resampling.BILINEAR)
+    grid = Image.fromarray(heat).resize((right - left, bottom - top), Image.Resampling.BILINEAR)
     full[top:bottom, left:right] = np.asarray(grid)
     return full
 
 
-def patch_evidence(model: PatchScores, pixel_values: torch.Tensor) -> np.ndarray:
-    """Return the map of one picture by the network's own scores of its places.
+def patch_heat_map(model: PatchScores, pixel_values: torch.Tensor) -> np.ndarray:
+    """Return the map of one image by the network's own scores of its patches.
 
     Args:
         model: A network in eval mode.
@@ -73,9 +73,9 @@ def patch_evidence(model: PatchScores, pixel_values: torch.Tensor) -> np.ndarray
 def grad_cam(
     model: nn.Module, pixel_values: torch.Tensor, readout: Callable[[torch.Tensor], torch.Tensor] | None = None
 ) -> np.ndarray:
-    """Return the map of one picture on the grid of the network's last feature maps.
+    """Return the map of one image on the grid of the network's last feature maps.
 
-    A place has what the answer would be, to first order, if all others were like it; the mean of these is the answer.
+    A patch has what the answer would be, to first order, if all others were like it; the mean of these is the answer.
 
     Args:
         model: A classifier in eval mode.
@@ -104,35 +104,35 @@ def grad_cam(
         for hook in hooks:
             hook.remove()
     if not maps:
-        raise UserError("This network has no feature maps with places in them, so there is no heat map of it.")
+        raise UserError("This network has no feature maps with patches in them, so there is no heat map of it.")
     logits = logits if readout is None else readout(logits[None])[0]
     answer = logits[1:].logsumexp(0) - logits[0]
     (gradient,) = torch.autograd.grad(answer, maps[0])
-    shares = (gradient.sum(dim=(2, 3), keepdim=True) * maps[0]).sum(dim=1)[0]  # (rows, columns)
+    contributions = (gradient.sum(dim=(2, 3), keepdim=True) * maps[0]).sum(dim=1)[0]  # (rows, columns)
     # Their mean is the answer but for biases, and for what follows the pooling: after ConvNeXt's layer normalisation
     # it is 0 whatever the answer, and the map of a fake would be half "real".
-    shares = shares - shares.mean() + answer
-    return shares.sigmoid().detach().cpu().float().numpy()
+    contributions = contributions - contributions.mean() + answer
+    return contributions.sigmoid().detach().cpu().float().numpy()
 
 
-def overlay(image: Image.Image, evidence: np.ndarray, strength: float = 0.5) -> Image.Image:
-    """Lay a heat map over its picture.
+def overlay(image: Image.Image, heat: np.ndarray, strength: float = 0.5) -> Image.Image:
+    """Lay a heat map over its image.
 
     Args:
-        image: The RGB picture.
-        evidence: What `heat_map` returned for it.
+        image: The RGB image.
+        heat: What `heat_map` returned for it.
         strength: Opacity of the colours, in [0, 1].
     """
-    colours = matplotlib.colormaps[COLOURS](evidence)[..., :3]
+    colours = matplotlib.colormaps[COLOURS](heat)[..., :3]
     return Image.blend(image, Image.fromarray((colours * 255).round().astype(np.uint8)), strength)
 
 
 def unused(folder: Path, name: str, ending: str) -> Path:
-    """Return a path for a drawing of a picture, numbered where its name is taken.
+    """Return a path for a drawing of an image, numbered where its name is taken.
 
     Args:
         folder: Where it is to lie.
-        name: The picture's.
+        name: The image's.
         ending: What follows the name, with the suffix.
     """
     path, number = folder / f"{name}{ending}", 1
@@ -143,13 +143,13 @@ def unused(folder: Path, name: str, ending: str) -> Path:
 
 
 def save_overlay(detector: Detector, image: Image.Image, folder: Path, name: str) -> Path:
-    """Write a picture's overlay to a folder as `NAME.heatmap.png`, numbered where that name is taken.
+    """Write an image's overlay to a folder as `NAME.heatmap.png`, numbered where that name is taken.
 
     Args:
         detector: Whose evidence to show.
-        image: The RGB picture.
+        image: The RGB image.
         folder: Made if it is not there.
-        name: The picture's own name.
+        name: The image's own name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = unused(folder, name, ".heatmap.png")
@@ -158,7 +158,7 @@ def save_overlay(detector: Detector, image: Image.Image, folder: Path, name: str
 
 
 def _seen(detector: Detector, image: Image.Image) -> tuple[int, int, int, int]:
-    """Return the box of the picture that the map can cover: all of it, or at native resolution a central window."""
+    """Return the box of the image that the map can cover: all of it, or at native resolution a central window."""
     if not _is_native(detector):
         return 0, 0, image.width, image.height
     width, height = min(image.width, WINDOW), min(image.height, WINDOW)
@@ -167,9 +167,9 @@ def _seen(detector: Detector, image: Image.Image) -> tuple[int, int, int, int]:
 
 
 def _pixels(detector: Detector, image: Image.Image) -> torch.Tensor:
-    # A network that looks at crops looks at one crop of everything, so that every place has its evidence.
-    whole = {"crop_size": {"height": image.height, "width": image.width}, "crops_per_side": 1}
-    options = whole if _is_native(detector) else {}
+    # A network that looks at crops looks at one crop of everything, so that every patch has its evidence.
+    full = {"crop_size": {"height": image.height, "width": image.width}, "crops_per_side": 1}
+    options = full if _is_native(detector) else {}
     return detector.processor(images=image, return_tensors="pt", **options)["pixel_values"].to(detector.device)
 
 

@@ -22,16 +22,17 @@ from fakelens.hub.facts.public_name import OPENFAKE, Origin, origin_of, without_
 from fakelens.hub.facts.report import METRICS, Report
 from fakelens.hub.facts.results import HUB_METRICS, eval_results
 from fakelens.metrics.bootstrap import behind
+from fakelens.resources import resource
 
-TEMPLATE = Path(__file__).parents[4] / "model_cards" / "TEMPLATE.md"  # of the checkout that this runs in
+TEMPLATE = resource("model_cards") / "TEMPLATE.md"
 MODELS = Path(__file__).parents[2] / "models"  # what travels to the Hub
 # What a card says of the uncertain band: key in the report, words for people.
 BAND_FIGURES = {
-    "coverage": "Images judged",
+    "coverage": "Coverage (images with a verdict)",
     "error": "Errors among them",
-    "error_without_band": "Errors if all were judged",
-    "false_positive_rate": "Real images called fake, of all real ones",
-    "miss_rate": "Fakes called real, of all fakes",
+    "error_without_band": "Errors without the band",
+    "false_positive_rate": "False-positive rate",
+    "miss_rate": "False-negative rate",
 }
 OPENFAKE_LICENSE = "cc-by-nc-4.0"
 
@@ -61,7 +62,7 @@ def render_card(
         UserError: If the template is not there.
     """
     if not template.is_file():
-        raise UserError(f"No card template at {template}. Publish from a checkout of fakelens.")
+        raise UserError(f"No card template at {template}. Install fakelens again, or name another.")
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
@@ -90,7 +91,9 @@ def render_card(
         recipe=yaml.safe_dump(run["recipe"], sort_keys=False, allow_unicode=True) if run.get("recipe") else "",
         network=_network(checkpoint, template.parent),
         cost=_cost(run),
-        training=_facts(run, leave_out=("recipe", "data", "environment", "license", "parameters", "calibration")),
+        training=_facts(
+            run, leave_out=("recipe", "data", "environment", "license", "base_model", "parameters", "calibration")
+        ),
         training_data=_facts(run.get("data", {}), leave_out=("source",)),
         training_environment=_facts(run.get("environment", {})),
         evaluation_environment=_facts(report.environment if report else {}),
@@ -109,7 +112,7 @@ def is_openfake(origin: Origin | None) -> bool:
 
 
 def license_of(run: dict[str, Any], origin: Origin | None) -> str:
-    """Return the licence of the weights: OpenFake's if they learnt from it, else the recipe's, else "other"."""
+    """Return the licence of the weights: OpenFake's if they learnt from it, else the record's, else "other"."""
     if is_openfake(origin):
         return OPENFAKE_LICENSE
     return run.get("license") or run.get("recipe", {}).get("license") or "other"
@@ -124,6 +127,7 @@ def _metadata(
         license=license_id,
         # The Hub asks for a name beside "other".
         license_name="not-recorded" if license_id == "other" else None,
+        base_model=checkpoint.run.get("base_model"),
         library_name="transformers",
         pipeline_tag="image-classification",
         datasets=[origin.hub_id] if origin and origin.hub_id else None,

@@ -1,6 +1,6 @@
 """Example images for the widget on a model's page: the embedded sample's, or a folder of somebody's own.
 
-Pictures of an evaluation are never among them: they are licensed as the data that they come from.
+Images of an evaluation are never among them: they are licensed as the data that they come from.
 """
 
 import io

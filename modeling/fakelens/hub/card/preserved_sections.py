@@ -22,7 +22,7 @@ END = re.compile(r"^<!-- end of yours -->$", flags=re.MULTILINE)
 OURS = frozenset(
     {"license", "license_name", "library_name", "pipeline_tag", "datasets", "metrics", "tags", "widget", "model-index"}
 )
-SAMPLE_PICTURES = "examples/sample-"  # pictures that stand in where nobody gave any
+SAMPLE_IMAGES = "examples/sample-"  # images that stand in where nobody gave any
 
 
 def carry_over(new: str, old: bytes, repo_id: str) -> tuple[str, bool]:
@@ -55,14 +55,14 @@ def carry_over(new: str, old: bytes, repo_id: str) -> tuple[str, bool]:
         new_body = f"{new_body[: begin.end()]}\n\n{yours}\n\n{new_body[end.start() :]}"
     for content in kept:
         new_body = f"{new_body.rstrip()}\n\n{content}\n"
-    # Pictures of the sample never take the place of others.
-    keeps_pictures = bool(metadata.get("widget")) and (
+    # Images of the sample never take the place of others.
+    keeps_images = bool(metadata.get("widget")) and (
         not new_metadata.get("widget") or (_is_sample(new_metadata) and not _is_sample(metadata))
     )
     merged = new_metadata | {key: value for key, value in metadata.items() if key not in OURS}
     if isinstance(tags := metadata.get("tags"), list):
         merged["tags"] = [*new_metadata["tags"], *(tag for tag in tags if tag not in new_metadata["tags"])]
-    if keeps_pictures:
+    if keeps_images:
         merged["widget"] = metadata["widget"]
     # What says the same is left as it is written, so that the same card again is no change.
     if merged == metadata:
@@ -71,7 +71,7 @@ def carry_over(new: str, old: bytes, repo_id: str) -> tuple[str, bool]:
         front = new_front
     else:
         front = f"---\n{yaml_dump(merged).strip()}\n---\n"
-    return front + new_body, keeps_pictures
+    return front + new_body, keeps_images
 
 
 def _split(card: str, way_out: str) -> tuple[dict[str, Any], str]:
@@ -94,7 +94,7 @@ def _split(card: str, way_out: str) -> tuple[dict[str, Any], str]:
 
 def _is_sample(metadata: dict[str, Any]) -> bool:
     return all(
-        isinstance(entry, dict) and str(entry.get("src")).startswith(SAMPLE_PICTURES)
+        isinstance(entry, dict) and str(entry.get("src")).startswith(SAMPLE_IMAGES)
         for entry in metadata.get("widget") or []
     )
 

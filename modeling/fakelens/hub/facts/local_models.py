@@ -1,6 +1,6 @@
 """The models found on this machine, with what their own reports say of them.
 
-No number stands here: sizes are counted, scores are read from the reports that `scripts/evaluate.py` wrote about these
+No number stands here: sizes are counted, scores are read from the reports that `fakelens evaluate` wrote about these
 very weights, or from a published model's card. What neither holds was not measured.
 """
 

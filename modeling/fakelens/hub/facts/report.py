@@ -12,19 +12,28 @@ from fakelens.hub.facts.checkpoint import Checkpoint, read_json
 from fakelens.hub.facts.public_name import Origin, origin_of, without_paths
 
 REPORT = "report.json"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+
+OLD_VERSION = 2  # still read; of what is read here, these keys had other names
+RENAMED = {
+    "judged": "scored",
+    "judged_false_positive_rate": "covered_false_positive_rate",
+    "reals_became_fake": "real_to_fake",
+    "fakes_became_real": "fake_to_real",
+    "share": "fake_fraction",
+}
 
 # What cards and model-index state of a view's overall numbers, in this order: key in the report, name for people.
 METRICS = {
     "accuracy": "Accuracy",
     "precision": "Precision",
-    "recall": "Recall (fakes found)",
+    "recall": "Recall",
     "f1": "F1",
-    "specificity": "Specificity (reals passed)",
+    "specificity": "Specificity",
     "auroc": "AUROC",
     "average_precision": "Average precision",
-    "tpr_at_5_fpr": "Fakes found at 5 % false alarms",
-    "tpr_at_1_fpr": "Fakes found at 1 % false alarms",
+    "tpr_at_5_fpr": "TPR at 5 % FPR",
+    "tpr_at_1_fpr": "TPR at 1 % FPR",
     "ece": "Expected calibration error",
     "brier": "Brier score",
 }
@@ -71,13 +80,13 @@ class Report:
         environment: Python, torch, device, ... that it was made with.
         origin: The data it was made on.
         description: That data in words.
-        splits: Rows, rows judged, and rows skipped by reason, by split.
+        splits: Rows, rows scored, and rows skipped by reason, by split.
         parameters: The model's parameter count.
         decision_threshold: P(fake) from which the verdict was "fake".
         images_per_second: Speed on that environment's device.
         results: Its numbers by split and view ("raw", "normalised", ...).
-        plots: The pictures to show, as paths relative to `folder`, by split, kind and view; none from a report about
-            several models, whose pictures show them all.
+        plots: The plots to show, as paths relative to `folder`, by split, kind and view; none from a report about
+            several models, whose plots show them all.
         audit: What file facts alone score, by split: see `fakelens.data.audit.audit`, or `not_audited` with the
             reason; empty if the audit was turned off.
         temperature: What the model divides its logits by.
@@ -104,7 +113,7 @@ class Report:
 
 
 def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
-    """Read the report that `scripts/evaluate.py` wrote to a folder, and find the checkpoint in it.
+    """Read the report that `fakelens evaluate` wrote to a folder, and find the checkpoint in it.
 
     A model is found by the path it was evaluated at, or as a copy of what lies there; one that was moved away from
     there, by its folder's name. In each case its architecture, weights and threshold have to be the checkpoint's.
@@ -118,12 +127,17 @@ def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
     """
     path = folder / REPORT
     if not path.is_file():
-        raise UserError(f"No {REPORT} in {folder}. Name the folder that scripts/evaluate.py wrote with --output.")
+        raise UserError(f"No {REPORT} in {folder}. Name the folder that fakelens evaluate wrote with --output.")
     content = read_json(path)
     version = content.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise UserError(f"{path} has schema version {version}; this fakelens reads {SCHEMA_VERSION}. Evaluate again.")
+    if version not in (OLD_VERSION, SCHEMA_VERSION):
+        raise UserError(
+            f"{path} has schema version {version}; this fakelens reads {OLD_VERSION} and {SCHEMA_VERSION}. "
+            "Evaluate again."
+        )
     try:
+        if version == OLD_VERSION:
+            content = _renamed(content)
         model = _entry(path, content["models"], checkpoint)
         return Report(
             folder=folder,
@@ -150,14 +164,19 @@ def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
             unseen_generators=model["unseen_generators"],
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is incomplete ({error}). Evaluate again with scripts/evaluate.py.") from None
+        raise UserError(f"{path} is incomplete ({error}). Evaluate again with fakelens evaluate.") from None
+
+
+def _renamed(content: Any) -> Any:
+    """Return a report of the old schema with the names that its keys have now."""
+    if isinstance(content, dict):
+        return {RENAMED.get(key, key): _renamed(value) for key, value in content.items()}
+    return [_renamed(value) for value in content] if isinstance(content, list) else content
 
 
 def _entry(path: Path, models: list[dict[str, Any]], checkpoint: Checkpoint) -> dict[str, Any]:
     found = [m for m in models if _is_about(m, checkpoint)]
-    way_out = (
-        f"Evaluate this one: scripts/evaluate.py --model {checkpoint.folder} --data SOURCE --output {path.parent}"
-    )
+    way_out = f"Evaluate this one: fakelens evaluate --model {checkpoint.folder} --data SOURCE --output {path.parent}"
     if not found:
         known = ", ".join(f"{m['name']} ({m['path']})" for m in models) or "no model"
         raise UserError(f"{path} is about {known}, not about {checkpoint.folder}. {way_out}")

@@ -22,7 +22,7 @@ IMAGES = 50
 BATCH_SIZES = (1, 7)  # of one, and of more than the export's example
 TOLERANCE = 1e-4  # of a probability
 ROUNDING = 1e-6  # a score as near as this to a threshold may fall on either side of it
-SIDES = (24, 640)  # pixels, of the pictures made on the spot
+SIDES = (24, 640)  # pixels, of the images made on the spot
 METRICS = ("auroc", "accuracy")
 
 
@@ -62,7 +62,7 @@ class Sample:
             batch_size: Images that go through the network at a time.
         """
         starts = range(0, len(self), batch_size)
-        return np.concatenate([detector.judge(self.batch(s, s + batch_size), batch_size) for s in starts])
+        return np.concatenate([detector.predict(self.batch(s, s + batch_size), batch_size) for s in starts])
 
     def metrics(self, detector: Detector) -> dict[str, Any]:
         """Return AUROC, and accuracy at the detector's own decision threshold.
@@ -83,27 +83,27 @@ def made_sample(detector: Detector, count: int) -> Sample:
         detector: Whose processor to use.
         count: How many.
     """
-    return Sample([detector.process([picture]) for picture in islice(_pictures(), count)])
+    return Sample([detector.process([image]) for image in islice(_images(), count)])
 
 
-def _pictures() -> Iterator[Image.Image]:
+def _images() -> Iterator[Image.Image]:
     rng = np.random.default_rng(0)
     shots = list(chain.from_iterable(split.values() for split in photographs().values()))
     number = 0
     while True:
         width, height = (int(side) for side in rng.integers(*SIDES, 2))
         if number % 4 == 0:
-            picture = Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+            image = Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
         elif number % 4 == 1:
             corners = rng.integers(0, 256, (2, 2, 3), dtype=np.uint8)
-            picture = Image.fromarray(corners).resize((width, height), Image.Resampling.BILINEAR)
+            image = Image.fromarray(corners).resize((width, height), Image.Resampling.BILINEAR)
         else:
             shot = shots[number % len(shots)]
             top, left = (
                 int(rng.integers(0, max(1, n - m))) for n, m in zip(shot.shape[:2], (height, width), strict=True)
             )
-            picture = Image.fromarray(shot[top : top + height, left : left + width])
-        yield picture
+            image = Image.fromarray(shot[top : top + height, left : left + width])
+        yield image
         number += 1
 
 
@@ -124,7 +124,7 @@ def read_sample(detector: Detector, data: str, split: str, count: int, read: Rea
     found: dict[int, list[dict[str, torch.Tensor]]] = {REAL: [], FAKE: []}
     for batch in decoded_batches(open_source(data, split, read), skipped, images=count, name="reading"):
         for item in batch:
-            found[item.row["label"]].append(detector.process([item.picture]))
+            found[item.row["label"]].append(detector.process([item.image]))
     usable = sum(map(len, found.values()))
     if usable < count:
         raise UserError(
@@ -163,7 +163,7 @@ def check(reference: Detector, exported: Detector, sample: Sample) -> dict[str, 
 
 
 def cost(reference: Detector, quantised: Detector, sample: Sample) -> dict[str, Any]:
-    """Say what a quantised model loses, without judging it.
+    """Say what a quantised model loses, without scoring it.
 
     Args:
         reference: The PyTorch model.

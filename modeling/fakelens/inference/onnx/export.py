@@ -86,7 +86,7 @@ def export_model(model: str, output: Path, settings: Settings | None = None) -> 
         detector.processor.save_pretrained(folder)
         was = model_folder(model) / "run.json"  # says which generators it never saw
         if was.is_file():
-            shutil.copy2(was, folder / was.name)
+            shutil.copyfile(was, folder / was.name)
         engines = {
             "torch": detector,
             "onnx": load_detector(folder, "cpu", settings.trust_remote_code, rules=settings.read.rules),
@@ -170,7 +170,7 @@ def write_graph(model: PreTrainedModel, inputs: Mapping[str, torch.Tensor], path
 
     Args:
         model: In evaluation mode, on the CPU.
-        inputs: An example of what its processor makes, for at least 2 pictures; names and shapes are kept.
+        inputs: An example of what its processor makes, for at least 2 images; names and shapes are kept.
         path: The file.
 
     Raises:

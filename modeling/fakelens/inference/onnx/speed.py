@@ -1,4 +1,4 @@
-"""How many images a second each of several engines judges, side by side in one run."""
+"""How many images a second each of several engines scores, side by side in one run."""
 
 import statistics
 import time
@@ -16,7 +16,7 @@ def images_per_second(engines: Mapping[str, Detector], sample: Sample) -> dict[s
 
     Args:
         engines: The same detector in several forms, all on one device.
-        sample: Processed images; the first few are judged again and again.
+        sample: Processed images; the first few are scored again and again.
     """
     few = sample.first(IMAGES)
     found: dict[str, list[float]] = {name: [] for name in engines}
@@ -26,7 +26,7 @@ def images_per_second(engines: Mapping[str, Detector], sample: Sample) -> dict[s
             batches = [few.batch(start, start + step) for start in range(0, len(few), step)]
             with workers(engine.workers) as pool:
                 started = time.perf_counter()
-                list(pool.map(engine.judge, batches))
+                list(pool.map(engine.predict, batches))
                 if number:  # the first round is for what is set up once
                     found[name].append(len(few) / (time.perf_counter() - started))
     return {name: statistics.median(rates) for name, rates in found.items()}

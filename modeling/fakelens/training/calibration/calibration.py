@@ -36,24 +36,24 @@ from fakelens.training.calibration.thresholds import (
 
 @dataclass(frozen=True)
 class Scored:
-    """What a detector said of labelled pictures.
+    """What a detector said of labelled images.
 
     Attributes:
         probabilities: Of the detector's classes, of shape `(count, classes)`, "real" first.
         labels: 0 real, 1 fake, of shape `(count,)`.
-        pictures: The first few of them.
+        images: The first few of them.
         effect: How much of a bias each one's log-odds feel, of shape `(count,)`; 1 for all.
     """
 
     probabilities: np.ndarray
     labels: np.ndarray
-    pictures: list[Image.Image]
+    images: list[Image.Image]
     effect: np.ndarray | float = 1.0
 
 
 def fit(
     detector: Detector,
-    judged: Scored,
+    scored: Scored,
     rule: str,
     method: str = "temperature",
     max_fpr: float = MAX_FPR,
@@ -64,11 +64,11 @@ def fit(
     Args:
         detector: Its model is calibrated in place. One that was calibrated before is calibrated anew: on the same
             images nothing changes.
-        judged: What the detector said of images that no result will be reported on.
+        scored: What the detector said of images that no result will be reported on.
         rule: For the decision threshold: a number, "best_f1" or "max_fpr:RATE".
         method: One of `fakelens.training.calibration.thresholds.METHODS`.
-        max_fpr: Share of real images that may be called fake outside the band, in (0, 1).
-        max_miss: Share of fakes that may be called real outside the band, in (0, 1).
+        max_fpr: Fraction of real images that may be predicted fake outside the band, in (0, 1).
+        max_miss: Fraction of fakes that may be predicted real outside the band, in (0, 1).
 
     Returns:
         The record, as JSON takes it: `temperature` (all that the logits are divided by), `bias` (what was now added to
@@ -79,14 +79,14 @@ def fit(
     Raises:
         UserError: If scores are not numbers, or there are too few real images for the rule's rate.
     """
-    labels = judged.labels
+    labels = scored.labels
     notes: list[str] = []
-    before = measure(judged.probabilities, labels)  # first: it checks the scores
-    probabilities, bias = judged.probabilities, 0.0
+    before = measure(scored.probabilities, labels)  # first: it checks the scores
+    probabilities, bias = scored.probabilities, 0.0
     if method == "platt":
-        notes, probabilities, bias = _apply_platt(detector, judged)
+        notes, probabilities, bias = _apply_platt(detector, scored)
     elif method == "temperature":
-        notes, factor = _apply(detector, judged)
+        notes, factor = _apply(detector, scored)
         probabilities = at_temperature(probabilities, factor)
     scores = p_fake(probabilities)
     config = detector.model.config
@@ -122,8 +122,8 @@ def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
         labels: 0 real, 1 fake, of shape `(count,)`.
 
     Returns:
-        `ece`, `brier`, `nll`, and `bins`: of each bin that holds images its `score` (mean P(fake)), `share` of fakes
-        and `count`.
+        `ece`, `brier`, `nll`, and `bins`: of each bin that holds images its `score` (mean P(fake)),
+        `fake_fraction` and `count`.
 
     Raises:
         UserError: If there are no images, or scores that are not numbers.
@@ -135,16 +135,16 @@ def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
         "ece": metrics["ece"],
         "brier": metrics["brier"],
         "nll": negative_log_likelihood(probabilities, labels),
-        "bins": [{"score": score, "share": share, "count": count} for score, share, count in bins],
+        "bins": [{"score": score, "fake_fraction": fraction, "count": count} for score, fraction, count in bins],
     }
 
 
-def judge(detector: Detector, images: Iterable[tuple[Image.Image, int]]) -> Scored:
-    """Return what a detector says of pictures, a batch in memory at a time.
+def score_images(detector: Detector, images: Iterable[tuple[Image.Image, int]]) -> Scored:
+    """Return what a detector says of images, a batch in memory at a time.
 
     Args:
         detector: The detector.
-        images: Pictures with their labels, 0 real, 1 fake.
+        images: Images with their labels, 0 real, 1 fake.
 
     Raises:
         UserError: If there are none.
@@ -152,10 +152,10 @@ def judge(detector: Detector, images: Iterable[tuple[Image.Image, int]]) -> Scor
     waiting, probabilities, labels, effects = iter(images), [], [], []
     first: list[Image.Image] = []
     while batch := list(islice(waiting, BATCH_SIZE)):
-        pictures = [picture for picture, _ in batch]
-        first = first or pictures
-        inputs = detector.process(pictures)
-        probabilities.append(detector.judge(inputs))
+        batch_images = [image for image, _ in batch]
+        first = first or batch_images
+        inputs = detector.process(batch_images)
+        probabilities.append(detector.predict(inputs))
         effects.append(bias_effect(detector, inputs))
         labels += [label for _, label in batch]
     if not labels:
@@ -163,39 +163,39 @@ def judge(detector: Detector, images: Iterable[tuple[Image.Image, int]]) -> Scor
     return Scored(np.concatenate(probabilities), np.array(labels), first, np.concatenate(effects))
 
 
-def _apply(detector: Detector, judged: Scored) -> tuple[list[str], float]:
+def _apply(detector: Detector, scored: Scored) -> tuple[list[str], float]:
     """Fit and apply the temperature; return what to know of it, and the factor by which it changed."""
-    labels, current = judged.labels, detector.temperature
+    labels, current = scored.labels, detector.temperature
     if len(np.unique(labels)) < 2:
         return ["temperature not fitted: all images are of one class"], 1.0
-    temperature = fit_temperature(judged.probabilities, labels, current)
+    temperature = fit_temperature(scored.probabilities, labels, current)
     notes = []
-    if separated(judged.probabilities, labels):
-        notes.append("not one image is misjudged: the temperature rests on the number of images alone")
+    if separated(scored.probabilities, labels):
+        notes.append("not one image is misclassified: the temperature rests on the number of images alone")
     if any(np.isclose(temperature, bound, rtol=1e-3) for bound in BOUNDS):
         notes.append(f"the temperature is at its bound ({temperature:.3g}): the images do not determine it")
-    if not apply_temperature(detector, temperature / current, judged.pictures):
+    if not apply_temperature(detector, temperature / current, scored.images):
         return ["temperature not applied: this network has no place for it, nor a last layer to fold it into"], 1.0
     return notes, temperature / current
 
 
-def _apply_platt(detector: Detector, judged: Scored) -> tuple[list[str], np.ndarray, float]:
+def _apply_platt(detector: Detector, scored: Scored) -> tuple[list[str], np.ndarray, float]:
     """Fit and apply temperature and bias; return what to know of them, the new probabilities, and the bias."""
-    labels, current = judged.labels, detector.temperature
+    labels, current = scored.labels, detector.temperature
     if len(np.unique(labels)) < 2 or len(detector.classes) != 2:
-        notes, factor = _apply(detector, judged)
+        notes, factor = _apply(detector, scored)
         return (
             [*notes, "no bias fitted: that takes two classes, and images of both"],
-            at_temperature(judged.probabilities, factor),
+            at_temperature(scored.probabilities, factor),
             0.0,
         )
-    temperature, bias = fit_platt(judged.probabilities, labels, current, judged.effect)
-    if not apply_temperature(detector, temperature / current, judged.pictures):
-        return ["nothing applied: this network has no place for a temperature"], judged.probabilities, 0.0
-    probabilities = at_temperature(judged.probabilities, temperature / current)
-    if apply_bias(detector, bias, judged.pictures):
-        return [], shifted(probabilities, bias * judged.effect), bias
+    temperature, bias = fit_platt(scored.probabilities, labels, current, scored.effect)
+    if not apply_temperature(detector, temperature / current, scored.images):
+        return ["nothing applied: this network has no place for a temperature"], scored.probabilities, 0.0
+    probabilities = at_temperature(scored.probabilities, temperature / current)
+    if apply_bias(detector, bias, scored.images):
+        return [], shifted(probabilities, bias * scored.effect), bias
     # A temperature fitted beside a bias is not the best one without it.
-    now = Scored(probabilities, labels, judged.pictures)
+    now = Scored(probabilities, labels, scored.images)
     notes, factor = _apply(detector, now)
     return [*notes, "no bias applied: this network's last layer has none"], at_temperature(probabilities, factor), 0.0

@@ -1,9 +1,9 @@
 """A temperature and a bias, for detectors that lean to one side: what no temperature puts right.
 
 Platt, "Probabilistic Outputs for Support Vector Machines" (1999). Training images are degraded and their classes mixed
-in a recipe's shares; on images as they come, one class may then be favoured by a constant. It is added to the bias of
-the network's last layer, so the order of a detector's scores stays as it is; except in a patch lens, whose places
-count by their detail: there a bias moves a picture with little detail less than others.
+in a recipe's fractions; on images as they come, one class may then be favoured by a constant. It is added to the bias
+of the network's last layer, so the order of a detector's scores stays as it is; except in a patch lens, whose patches
+are weighted by their local contrast: there a bias moves an image with little contrast less than others.
 """
 
 from collections.abc import Sequence
@@ -42,8 +42,8 @@ def fit_platt(
         "fake", from -20 to 20, where a bias is felt in full.
     """
     odds = log_odds(probabilities)
-    reals, fakes = int((labels != FAKE).sum()), int((labels == FAKE).sum())
-    targets = np.where(labels == FAKE, (fakes + 1) / (fakes + 2), 1 / (reals + 2))
+    real_count, fake_count = int((labels != FAKE).sum()), int((labels == FAKE).sum())
+    targets = np.where(labels == FAKE, (fake_count + 1) / (fake_count + 2), 1 / (real_count + 2))
 
     def loss(settings: np.ndarray) -> float:
         calibrated = odds * current / np.exp(settings[0]) + settings[1] * effect
@@ -93,21 +93,21 @@ def log_odds(probabilities: np.ndarray) -> np.ndarray:
     return fake - real
 
 
-def apply_bias(detector: Detector, bias: float, pictures: Sequence[Image.Image]) -> bool:
+def apply_bias(detector: Detector, bias: float, images: Sequence[Image.Image]) -> bool:
     """Add a bias to a model's log-odds of "fake" from now on, saved and loaded again too.
 
     Args:
         detector: Whose model to change, of two classes.
         bias: In log-odds, after the division by the model's temperature.
-        pictures: A few, on which it is checked that the layer's bias became the score's.
+        images: A few, on which it is checked that the layer's bias became the score's.
 
     Returns:
         Whether it was done; if not, no last layer with a bias makes the logits, and nothing was changed.
     """
     # A native class's temperature is folded into the layer; in ours the logits are divided after it.
     temperature = detector.temperature if isinstance(detector.model.config, DetectorConfig) else 1.0
-    inputs = detector.process(list(pictures))
-    wanted = log_odds(detector.judge(inputs)) + bias * bias_effect(detector, inputs)
+    inputs = detector.process(list(images))
+    wanted = log_odds(detector.predict(inputs)) + bias * bias_effect(detector, inputs)
     layers = [m for m in detector.model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     answers = [layer.bias for layer in layers if layer.bias is not None and layer.bias.numel() <= 2]
     if not answers:
@@ -115,7 +115,7 @@ def apply_bias(detector: Detector, bias: float, pictures: Sequence[Image.Image])
     before = answers[-1].detach().clone()
     with torch.no_grad():
         answers[-1][-1] += bias * temperature
-        if np.abs(log_odds(detector.judge(inputs)) - wanted).max() <= TOLERANCE * max(1, abs(bias)):
+        if np.abs(log_odds(detector.predict(inputs)) - wanted).max() <= TOLERANCE * max(1, abs(bias)):
             return True
         answers[-1].copy_(before)
     return False

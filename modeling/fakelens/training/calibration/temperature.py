@@ -24,8 +24,8 @@ TINY = np.finfo(np.float64).tiny
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray, current: float = 1.0) -> float:
     """Return the temperature at which the labels are likeliest: the least mean negative log-likelihood.
 
-    Where not one image is misjudged, that would be a temperature of 0: more certainty than any number of images can
-    show. Each class then counts two images more, one of each label: Platt's targets (1999),
+    Where not one image is misclassified, that would be a temperature of 0: more certainty than any number of images
+    can show. Each class then counts two images more, one of each label: Platt's targets (1999),
     (n + 1) / (n + 2) instead of 1.
 
     Args:
@@ -39,12 +39,12 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray, current: floa
     logits = _log(probabilities) * current
     if not separated(probabilities, labels):
         return _likeliest(logits, labels.astype(np.float64))
-    reals, fakes = int((labels == REAL).sum()), int((labels == FAKE).sum())
-    return _likeliest(logits, np.where(labels == FAKE, (fakes + 1) / (fakes + 2), 1 / (reals + 2)))
+    real_count, fake_count = int((labels == REAL).sum()), int((labels == FAKE).sum())
+    return _likeliest(logits, np.where(labels == FAKE, (fake_count + 1) / (fake_count + 2), 1 / (real_count + 2)))
 
 
 def separated(probabilities: np.ndarray, labels: np.ndarray) -> bool:
-    """Tell whether not one image is misjudged, so that the likelihood has no end to how sure it wants scores to be.
+    """Tell whether no image is misclassified, so that no finite temperature has the highest likelihood.
 
     Args:
         probabilities: Of each class, of shape `(count, classes)`, "real" first.
@@ -86,7 +86,7 @@ def uncalibrated(scores: np.ndarray, temperature: float) -> np.ndarray:
     return p_fake(at_temperature(probabilities, 1 / temperature))
 
 
-def apply_temperature(detector: Detector, factor: float, pictures: Sequence[Image.Image]) -> bool:
+def apply_temperature(detector: Detector, factor: float, images: Sequence[Image.Image]) -> bool:
     """Divide a model's logits by a factor from now on, saved and loaded again too.
 
     A network of ours, or an ensemble, has a place for it in its configuration. A class of transformers' own has none:
@@ -96,7 +96,7 @@ def apply_temperature(detector: Detector, factor: float, pictures: Sequence[Imag
     Args:
         detector: Whose model to change.
         factor: Above 0, relative to the temperature that the model applies already.
-        pictures: A few, on which it is checked that dividing the layer divided the logits.
+        images: A few, on which it is checked that dividing the layer divided the logits.
 
     Returns:
         Whether it was done; if not, the last linear layer is not what makes the logits, and nothing was changed.
@@ -105,24 +105,24 @@ def apply_temperature(detector: Detector, factor: float, pictures: Sequence[Imag
     if isinstance(config, DetectorConfig):
         config.logit_temperature *= factor
     else:
-        if not _divide_last_layer(detector, factor, pictures):
+        if not _divide_last_layer(detector, factor, images):
             return False
         config.calibrated_temperature = detector.temperature * factor
     detector.read_config()
     return True
 
 
-def _divide_last_layer(detector: Detector, factor: float, pictures: Sequence[Image.Image]) -> bool:
+def _divide_last_layer(detector: Detector, factor: float, images: Sequence[Image.Image]) -> bool:
     wide = len(detector.classes)
     layers = [m for m in detector.model.modules() if isinstance(m, nn.Linear) and m.out_features == wide]
     if not layers:
         return False
-    expected = at_temperature(detector.probabilities(list(pictures)), factor)
+    expected = at_temperature(detector.probabilities(list(images)), factor)
     before = {name: tensor.clone() for name, tensor in layers[-1].state_dict().items()}
     with torch.no_grad():
         for parameter in layers[-1].parameters():
             parameter.div_(factor)
-    divided, wanted = _logits(detector.probabilities(list(pictures))), _logits(expected)
+    divided, wanted = _logits(detector.probabilities(list(images))), _logits(expected)
     if np.abs(divided - wanted).max() <= 1e-3 * np.abs(wanted).max():
         return True
     layers[-1].load_state_dict(before)
@@ -130,7 +130,7 @@ def _divide_last_layer(detector: Detector, factor: float, pictures: Sequence[Ima
 
 
 def _likeliest(logits: np.ndarray, targets: np.ndarray) -> float:
-    """Return the temperature at which P(fake) is nearest to the targets, shares of shape `(count,)`."""
+    """Return the temperature at which P(fake) is nearest to the targets, fractions of shape `(count,)`."""
 
     def loss(log_temperature: float) -> float:
         real, fake = _log_verdicts(log_softmax(logits / np.exp(log_temperature), axis=1))

@@ -59,23 +59,23 @@ def check_rates(max_fpr: float, max_miss: float) -> None:
     """Refuse rates of errors that are none.
 
     Args:
-        max_fpr: Share of real images that may be called fake.
-        max_miss: Share of fakes that may be called real.
+        max_fpr: Fraction of real images that may be predicted fake.
+        max_miss: Fraction of fakes that may be predicted real.
 
     Raises:
         UserError: If one is not between 0 and 1.
     """
     for name, rate in (("max_fpr", max_fpr), ("max_miss", max_miss)):
         if not 0 < rate < 1:
-            raise UserError(f"{name} is {rate:g}; it is a share of images, above 0 and below 1.")
+            raise UserError(f"{name} is {rate:g}; it is a fraction of images, above 0 and below 1.")
 
 
 def decision_threshold(rule: str, scores: np.ndarray, labels: np.ndarray) -> float:
-    """Return the P(fake) from which an image is called fake.
+    """Return the P(fake) from which an image is predicted fake.
 
     Args:
-        rule: What `check_rule` takes: a number, `best_f1`, or `max_fpr:RATE` for the lowest threshold that calls at
-            most that share of real images fake.
+        rule: What `check_rule` takes: a number, `best_f1`, or `max_fpr:RATE` for the lowest threshold with at most
+            that false-positive rate.
         scores: P(fake) of validation images, of shape `(count,)`.
         labels: 0 real, 1 fake, of shape `(count,)`.
 
@@ -87,12 +87,12 @@ def decision_threshold(rule: str, scores: np.ndarray, labels: np.ndarray) -> flo
         return best_f1_threshold(scores, labels)
     if not rule.startswith(MAX_FPR_RULE):
         return float(rule)
-    rate, reals = float(rule.removeprefix(MAX_FPR_RULE)), scores[labels == REAL]
-    threshold = fake_from(reals, rate)
+    rate, real_scores = float(rule.removeprefix(MAX_FPR_RULE)), scores[labels == REAL]
+    threshold = fake_from(real_scores, rate)
     if threshold is None:
-        raise UserError(f"decision_threshold is {rule}. {_too_few('real', len(reals), rate)}")
+        raise UserError(f"decision_threshold is {rule}. {_too_few('real', len(real_scores), rate)}")
     if threshold > 1:
-        raise UserError(f"decision_threshold is {rule}, but more than that share of real images have the score 1.")
+        raise UserError(f"decision_threshold is {rule}, but more than that fraction of real images have the score 1.")
     return threshold
 
 
@@ -109,7 +109,7 @@ def best_f1_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 def fake_from(real_scores: np.ndarray, rate: float) -> float | None:
-    """Return the score from which calling an image fake does so to at most `rate` of new real images.
+    """Return the score from which on at most `rate` of new real images are predicted fake.
 
     Args:
         real_scores: P(fake) of the validation split's real images, of shape `(count,)`.
@@ -124,7 +124,7 @@ def fake_from(real_scores: np.ndarray, rate: float) -> float | None:
 
 
 def real_below(fake_scores: np.ndarray, rate: float) -> float | None:
-    """Return the score below which calling an image real does so to at most `rate` of new fakes.
+    """Return the score below which at most `rate` of new fakes are predicted real.
 
     Args:
         fake_scores: P(fake) of the validation split's fakes, of shape `(count,)`.
@@ -152,17 +152,17 @@ def uncertain_band(
 ) -> list[float] | None:
     """Return `[low, high]`: an image is real below `low`, fake from `high` on, and uncertain between them.
 
-    At most `max_fpr` of new real images are called fake, and at most `max_miss` of new fakes are called real. The
-    decision threshold always lies in the band, so that no certain verdict goes against it; moving an end outwards to
-    it only makes errors rarer. Where the classes are so far apart that both rates are kept without a band, any
+    At most `max_fpr` of new real images are predicted fake, and at most `max_miss` of new fakes are predicted real.
+    The decision threshold always lies in the band, so that no certain verdict goes against it; moving an end outwards
+    to it only makes errors rarer. Where the classes are so far apart that both rates are kept without a band, any
     threshold between the two ends does, and the band is empty at it: `low` equals `high`.
 
     Args:
         scores: P(fake) of validation images, of shape `(count,)`.
         labels: 0 real, 1 fake, of shape `(count,)`.
         threshold: The decision threshold, in [0, 1].
-        max_fpr: Share of real images that may be called fake, in (0, 1).
-        max_miss: Share of fakes that may be called real, in (0, 1).
+        max_fpr: Fraction of real images that may be predicted fake, in (0, 1).
+        max_miss: Fraction of fakes that may be predicted real, in (0, 1).
 
     Returns:
         The band, `low <= threshold <= high`; None if there are too few images of a class, see `images_needed`.
@@ -185,8 +185,8 @@ def check_counts(labels: np.ndarray, max_fpr: float, max_miss: float) -> None:
 
     Args:
         labels: 0 real, 1 fake, of shape `(count,)`.
-        max_fpr: Share of real images that may be called fake, in (0, 1).
-        max_miss: Share of fakes that may be called real, in (0, 1).
+        max_fpr: Fraction of real images that may be predicted fake, in (0, 1).
+        max_miss: Fraction of fakes that may be predicted real, in (0, 1).
 
     Raises:
         UserError: With how many images are needed.

@@ -86,15 +86,15 @@ class Prepare:
                 self.skips.add(row_id, "generator not among the classes")
                 continue
             try:
-                picture = decode_image(row_bytes(image)).image
+                decoded = decode_image(row_bytes(image)).image
             except ImageError as error:
                 self.skips.add(row_id, error.reason)
                 continue
             out["labels"].append(target)
             if self.augment is not None:
-                picture = self.augment(picture, zlib.crc32(f"{self.seed}/{position}/{row_id}".encode()))
+                decoded = self.augment(decoded, zlib.crc32(f"{self.seed}/{position}/{row_id}".encode()))
             if self.processor is not None:
-                pixels = self.processor(images=picture, return_tensors="pt", **self.options)["pixel_values"][0]
+                pixels = self.processor(images=decoded, return_tensors="pt", **self.options)["pixel_values"][0]
                 out["pixel_values"].append(pixels)
         return out
 
@@ -102,7 +102,7 @@ class Prepare:
 class ValidationSet(torch.utils.data.Dataset):
     """A validation split's undecoded rows in memory, decoded as they are read.
 
-    Of known length, so that several processes evaluate every row once. A picture that is there twice counts once: it
+    Of known length, so that several processes evaluate every row once. An image that is there twice counts once: it
     is one piece of evidence, for a threshold too.
 
     Args:
@@ -144,12 +144,12 @@ def _one(prepare: Prepare, row: dict[str, Any]) -> dict[str, list[Any]]:
     return prepare({key: [value] for key, value in row.items()}, [0])
 
 
-def held_out(content: str, share: float, seed: int) -> bool:
-    """Tell whether an image belongs to the held-out share: by a hash, which needs no length and never changes.
+def held_out(content: str, fraction: float, seed: int) -> bool:
+    """Tell whether an image belongs to the held-out fraction: by a hash, which needs no length and never changes.
 
     Args:
         content: The image's `content_id`; of an image that was made from another one, that one's.
-        share: In (0, 1).
-        seed: Another seed draws another share.
+        fraction: In (0, 1).
+        seed: Another seed draws another fraction.
     """
-    return zlib.crc32(f"{seed}/{content}".encode()) / 2**32 < share
+    return zlib.crc32(f"{seed}/{content}".encode()) / 2**32 < fraction

@@ -1,4 +1,4 @@
-"""Several sources read as one: training data in fixed shares, validation data side by side."""
+"""Several sources read as one: training data in fixed fractions, validation data side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,23 +14,23 @@ class Part:
 
     Attributes:
         source: Where its rows come from.
-        share: Of all rows of the mixture, in (0, 1], how many are its.
-        whole: Whether an epoch reads it to its end; False for what only goes along, however long it is.
+        fraction: Of all rows of the mixture, in (0, 1], how many are its.
+        is_complete: Whether an epoch reads it to its end; False for what only goes along, however long it is.
     """
 
     source: Source
-    share: float
-    whole: bool = True
+    fraction: float
+    is_complete: bool = True
 
 
 def mix(parts: Sequence[Part], seed: int) -> Source:
-    """Return one source whose rows are drawn from several, each at its share.
+    """Return one source whose rows are drawn from several, each at its fraction.
 
     The stream ends when every source has been read to its end; until then the shorter ones begin again. The draw is by
     the seed, so that a resumed run meets the same rows.
 
     Args:
-        parts: The first gives its name; each has at least one row, and their shares add up to 1.
+        parts: The first gives its name; each has at least one row, and their fractions add up to 1.
         seed: Of the draw.
 
     Returns:
@@ -41,17 +41,19 @@ def mix(parts: Sequence[Part], seed: int) -> Source:
         return first
     stream = datasets.interleave_datasets(
         [part.source.stream for part in parts],
-        probabilities=[part.share for part in parts],
+        probabilities=[part.fraction for part in parts],
         seed=seed,
         stopping_strategy="all_exhausted",
     )
-    lengths = [None if p.source.rows is None else max(1, round(p.source.rows / p.share)) for p in parts if p.whole]
+    lengths = [
+        None if p.source.rows is None else max(1, round(p.source.rows / p.fraction)) for p in parts if p.is_complete
+    ]
     rows = None if None in lengths else max((length for length in lengths if length is not None), default=None)
-    shares: dict[str, float] = {}
+    fractions: dict[str, float] = {}
     for part in parts:
-        shares[part.source.description] = shares.get(part.source.description, 0) + part.share
-    own = shares.pop(first.description)
-    others = ", ".join(f"{share:.0%} of {description}" for description, share in shares.items())
+        fractions[part.source.description] = fractions.get(part.source.description, 0) + part.fraction
+    own = fractions.pop(first.description)
+    others = ", ".join(f"{fraction:.0%} of {description}" for description, fraction in fractions.items())
     description = f"{first.description}, with {others}" if own < 1 and others else first.description
     shards = tuple(shard for part in parts for shard in part.source.shards)
     return replace(first, stream=stream, rows=rows, description=description, shards=shards)

@@ -15,7 +15,7 @@ from fakelens.atomic import write_json
 
 
 @dataclass(frozen=True)
-class Place:
+class ReadPosition:
     """Where a loader worker's reading stands.
 
     Attributes:
@@ -37,24 +37,24 @@ class Progress:
         processes: Of the run.
         workers: Loader workers of this process; 1 where it loads by itself.
         batches: Batches taken, from one worker after the other.
-        places: Where each worker's reading stands; None where that is not known.
+        positions: Where each worker's reading stands; None where that is not known.
     """
 
     processes: int
     workers: int
     batches: int = 0
-    places: list[Place] | None = None
+    positions: list[ReadPosition] | None = None
 
     @classmethod
     def at_start(cls, processes: int, workers: int) -> "Progress":
         """Return that of a run which has taken nothing yet."""
-        return cls(processes, workers, places=[Place()] * workers)
+        return cls(processes, workers, positions=[ReadPosition()] * workers)
 
     def take(self, batch: dict[str, Any]) -> None:
         """Note a batch, and take the mark that the stream has left in it out again."""
-        marks = batch.pop("place", None)
-        if marks is not None and self.places is not None:
-            self.places[self.batches % self.workers] = Place(*marks[-1].tolist())
+        marks = batch.pop("mark", None)
+        if marks is not None and self.positions is not None:
+            self.positions[self.batches % self.workers] = ReadPosition(*marks[-1].tolist())
         self.batches += 1
 
     def batches_of(self, worker: int) -> int:
@@ -77,7 +77,11 @@ def load_progress(folder: Path, rank: int) -> Progress | None:
     if not path.exists():
         return None
     facts = json.loads(path.read_text(encoding="utf-8"))
-    return Progress(**facts | {"places": facts["places"] and [Place(**place) for place in facts["places"]]})
+    if "places" in facts:  # the name in older checkpoints
+        facts["positions"] = facts.pop("places")
+    return Progress(
+        **facts | {"positions": facts["positions"] and [ReadPosition(**position) for position in facts["positions"]]}
+    )
 
 
 def is_complete(checkpoint: Path) -> bool:

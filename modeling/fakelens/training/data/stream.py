@@ -13,7 +13,7 @@ from fakelens.data.sources.opening import Source
 from fakelens.data.sources.reading import watched
 from fakelens.errors import UserError
 from fakelens.training.data.examples import Prepare
-from fakelens.training.data.progress import Place, Progress
+from fakelens.training.data.progress import Progress, ReadPosition
 
 COLUMNS = ("id", "image", "label", "generator")
 ROWS_AT_ONCE = 8  # taken from the shuffle buffer
@@ -83,7 +83,7 @@ class TrainingStream(torch.utils.data.IterableDataset):
         )
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yield `pixel_values`, `labels` and `place` (a `Place`'s three numbers) for ever.
+        """Yield `pixel_values`, `labels` and `mark` (a `ReadPosition`'s three numbers) for ever.
 
         Raises:
             StreamError: If reading ends half-way.
@@ -93,9 +93,9 @@ class TrainingStream(torch.utils.data.IterableDataset):
         datasets.config.SLEEP_TIME_ON_THREADS_SHUTDOWN = 0
         worker = torch.utils.data.get_worker_info()
         index, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        start = Place()
-        if self.done is not None and self.done.places is not None:
-            start = self.done.places[index]
+        start = ReadPosition()
+        if self.done is not None and self.done.positions is not None:
+            start = self.done.positions[index]
             yield from itertools.repeat({"labels": 0}, self.done.batches_of(index) * self.batch_size)
         hand, hands = index * self.ranks + self.rank, workers * self.ranks
         stream, is_all = self.source.stream, True
@@ -109,12 +109,12 @@ class TrainingStream(torch.utils.data.IterableDataset):
             useless = 0 if examples["labels"] else useless + 1
             if useless >= GIVE_UP:
                 raise UserError(f"{useless} rows of {self.source.spec} in a row could not be used; see skipped.jsonl.")
-            place = torch.tensor((number, first, position + 1))
+            mark = torch.tensor((number, first, position + 1))
             for values in zip(*examples.values(), strict=True):
-                yield dict(zip(examples, values, strict=True)) | {"place": place}
+                yield dict(zip(examples, values, strict=True)) | {"mark": mark}
 
     def _rows(
-        self, stream: datasets.IterableDataset, start: Place, is_all: bool
+        self, stream: datasets.IterableDataset, start: ReadPosition, is_all: bool
     ) -> Iterator[tuple[int, int, int, dict[str, Any]]]:
         """Yield pass, position of the pass's first row, position, and undecoded row: the same in every process."""
         number, position = start.number, start.first

@@ -85,13 +85,13 @@ class Choice:
     Attributes:
         excluded: Generators that are not, as `protocols.name_key` has them.
         only: Of the fakes, those of these generators alone; of all if None.
-        share: Of the images, by content, how many are held out; None for none.
+        fraction: Of the images, by content, how many are held out; None for none.
         seed: Of that draw.
     """
 
     excluded: frozenset[str]
     only: frozenset[str] | None
-    share: float | None
+    fraction: float | None
     seed: int
 
     def takes(self, generator: str) -> bool:
@@ -101,16 +101,16 @@ class Choice:
 
     def training(self, source: Source) -> Source:
         """Return a split's rows to train on."""
-        rows = None if source.rows is None else max(1, round(source.rows * (1 - (self.share or 0))))
+        rows = None if source.rows is None else max(1, round(source.rows * (1 - (self.fraction or 0))))
         return self._narrow(replace(source, rows=rows), held=False)
 
     def validation(self, spec: str, train_split: str, validation_split: str, read: ReadOptions) -> Source:
-        """Return a source's rows to validate on: the held-out share of training, or another split."""
-        split = validation_split if self.share is None else train_split
+        """Return a source's rows to validate on: the held-out fraction of training, or another split."""
+        split = validation_split if self.fraction is None else train_split
         return self._narrow(open_source(spec, split, read), held=True)
 
     def _narrow(self, source: Source, held: bool) -> Source:
-        if not self.excluded and self.only is None and self.share is None:
+        if not self.excluded and self.only is None and self.fraction is None:
             return source
         keep = partial(self._keeps, held)
         return replace(source, stream=source.stream.filter(keep, input_columns=["id", "image", "label", "generator"]))
@@ -119,8 +119,8 @@ class Choice:
         if label == FAKE and not self.takes(generator):
             return False
         # A row's id may be a path. What was made from an image goes where the image goes.
-        content = self.share is not None and (original_of(row_id) or content_id(image))
-        return not content or held_out(content, self.share or 0, self.seed) == held
+        content = self.fraction is not None and (original_of(row_id) or content_id(image))
+        return not content or held_out(content, self.fraction or 0, self.seed) == held
 
 
 def open_training_data(
@@ -130,7 +130,7 @@ def open_training_data(
 
     Args:
         data: The recipe's keys.
-        seed: Of the held-out share and of mixing.
+        seed: Of the held-out fraction and of mixing.
         unseen: Generators that the detector to start from never saw; None if training starts afresh.
         skips: Where rows are counted that the data's label map leaves out.
 
@@ -146,19 +146,21 @@ def open_training_data(
 
     said = replace(data.read, skips=skips)
     others = said.for_others()
-    extra_share = data.extra_share if data.extra_data else 0.0
-    old_share = data.rehearsal_share if data.rehearsal else 0.0
-    parts = _new_parts(new.training(open_source(data.data, data.train_split, said)), only, 1 - extra_share - old_share)
-    if old_share:
+    extra_fraction = data.extra_fraction if data.extra_data else 0.0
+    rehearsal_fraction = data.rehearsal_fraction if data.rehearsal else 0.0
+    parts = _new_parts(
+        new.training(open_source(data.data, data.train_split, said)), only, 1 - extra_fraction - rehearsal_fraction
+    )
+    if rehearsal_fraction:
         sources = [old.training(open_source(spec, data.train_split, others)) for spec in data.rehearsal]
-        parts += [Part(source, old_share / len(sources), whole=False) for source in sources]
+        parts += [Part(source, rehearsal_fraction / len(sources), is_complete=False) for source in sources]
     classes = _classes(data, parts)
     if data.extra_data:
         sources = [everything.training(open_source(spec, data.train_split, others)) for spec in data.extra_data]
-        parts += [Part(source, extra_share / len(sources)) for source in sources]
+        parts += [Part(source, extra_fraction / len(sources)) for source in sources]
     validation = new.validation(data.data, data.train_split, data.validation_split, said)
     apart = {}
-    if data.rehearsal:
+    if data.rehearsal and (rehearsal_fraction or data.measure_forgetting):
         rehearsed = [old.validation(spec, data.train_split, data.validation_split, others) for spec in data.rehearsal]
         apart = {"old": side_by_side(rehearsed), "new": validation}
         validation = side_by_side([validation, *rehearsed])
@@ -176,13 +178,14 @@ def open_training_data(
     )
 
 
-def _new_parts(source: Source, only: frozenset[str] | None, share: float) -> list[Part]:
+def _new_parts(source: Source, only: frozenset[str] | None, fraction: float) -> list[Part]:
     if only is None:
-        return [Part(source, share)]
-    # One generator's fakes would be few among all reals: they get as many rows. How many there are, no source says.
+        return [Part(source, fraction)]
+    # One generator's fakes would be few among all real images: they get as many rows. How many there are, no source
+    # says.
     source = replace(source, rows=None)
     halves = (source.stream.filter(partial(_is, label), input_columns="label") for label in (FAKE, REAL))
-    return [Part(replace(source, stream=half), share / 2) for half in halves]
+    return [Part(replace(source, stream=half), fraction / 2) for half in halves]
 
 
 def _is(wanted: int, label: int) -> bool:

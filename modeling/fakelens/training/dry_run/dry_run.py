@@ -150,10 +150,8 @@ def _peak(children: bool) -> int:
 
 def _may_begin_again(recipe: Recipe, data: TrainingData, stream: TrainingStream, processes: list[Process]) -> bool:
     """Tell whether a source that is mixed in is so short that this run met some of its rows twice."""
-    mixed_in = [*recipe.data.extra_data, *recipe.data.rehearsal]
-    lengths = [
-        open_source(spec, recipe.data.train_split, recipe.data.read.for_others()).rows or 0 for spec in mixed_in
-    ]
+    others = recipe.data.read.for_others()
+    lengths = [open_source(spec, recipe.data.train_split, others).rows or 0 for spec in recipe.data.mixed_in]
     readers = stream.ranks * max(1, recipe.run.dataloader_num_workers)
     read = sum(len(process.rows) for process in processes) + stream.buffer * readers
     return bool(lengths) and min([*lengths, data.rows or read + 1]) <= read
@@ -175,7 +173,7 @@ def _check(processes: list[Process], may_begin_again: bool, sources_of_pairs: in
         where = " and ".join(f"process {process}, worker {worker}" for process, worker in readers[:2])
         raise UserError(
             f"{len(twice)} of {len(counts)} rows came more than once in a pass, one of them to {where}. Either the "
-            "data hold these images twice (scripts/prepare.py removes duplicates), or rows are not shared out as they "
+            "data hold these images twice (fakelens prepare removes duplicates), or rows are not shared out as they "
             "should be, and training would be on fewer images than it says."
         )
     kinds = {kind for process in processes for kind in process.kinds}

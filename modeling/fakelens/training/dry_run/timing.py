@@ -12,7 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from fakelens.data.aligned.reconstruct import original_of
 from fakelens.data.sources.labels import FAKE
-from fakelens.training.data.progress import Place
+from fakelens.training.data.progress import ReadPosition
 from fakelens.training.data.stream import TrainingStream
 from fakelens.training.loop.trainer import DetectorTrainer
 
@@ -27,7 +27,7 @@ class TimedStream(TrainingStream):
     row: dict[str, Any]
 
     def _rows(
-        self, stream: datasets.IterableDataset, start: Place, is_all: bool
+        self, stream: datasets.IterableDataset, start: ReadPosition, is_all: bool
     ) -> Iterator[tuple[int, int, int, dict[str, Any]]]:
         for found in super()._rows(stream, start, is_all):
             self.row = found[3]
@@ -41,7 +41,7 @@ class TimedStream(TrainingStream):
             began, core = time.perf_counter(), time.process_time()
             example = next(examples)
             seconds = (time.perf_counter() - began, time.process_time() - core)
-            row, number = self.row, int(example["place"][0])
+            row, number = self.row, int(example["mark"][0])
             name = hashlib.sha256(f"{number}/{row['id']}/{row['generator']}".encode()).digest()
             # Pairs by several autoencoders have the same real halves.
             several = row["label"] != FAKE and original_of(row["id"]) is not None

@@ -10,15 +10,15 @@ from fakelens.metrics.detection import detection_metrics
 from fakelens.training.data.training_data import TrainingData
 from fakelens.training.loop.validation import score_validation
 
-NAMES = {"auroc": "AUROC", "accuracy": "accuracy", "recall": "fakes found", "false_positive_rate": "false positives"}
+NAMES = {"auroc": "AUROC", "accuracy": "accuracy", "recall": "recall", "false_positive_rate": "false positives"}
 
 
 def compare(start_from: str, after: Detector, data: TrainingData) -> dict[str, Any]:
-    """Judge old and new validation images by the detector that training started from, and by its result.
+    """Score old and new validation images by the detector that training started from, and by its result.
 
     Args:
         start_from: The former: a folder or Hub repo.
-        after: The latter. Each is judged at its own threshold.
+        after: The latter. Each is scored at its own threshold.
         data: Whose validation rows, old and new `apart`, to use.
 
     Returns:

@@ -81,7 +81,7 @@ def run_phases(recipe: Recipe, out: Path, data: TrainingData, skips: SkipLog) ->
         )
         if cost := trainer.train_dataset.cost(max(1, arguments.dataloader_num_workers)):
             recipe.notes[:] = dict.fromkeys([*recipe.notes, cost])
-        phases.append(_walk(trainer, folder, {"name": phase.name, "trainable_parameters": trainable}))
+        phases.append(_run_phase(trainer, folder, {"name": phase.name, "trainable_parameters": trainable}))
     return Result(model, processor, {"steps": sum(phase["steps"] for phase in phases), "phases": phases})
 
 
@@ -98,7 +98,7 @@ def training_prepare(recipe: Recipe, processor: BaseImageProcessor, data: Traini
     return Prepare(processor, data.classes, skips, InTurn(steps), recipe.run.seed, recipe.data.train_crop)
 
 
-def _walk(trainer: DetectorTrainer, folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
+def _run_phase(trainer: DetectorTrainer, folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """Train one phase, or take up what an earlier run left of it; the model ends at the phase's best checkpoint."""
     done = folder / "phase.json"
     if done.exists():

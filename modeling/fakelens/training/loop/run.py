@@ -24,11 +24,13 @@ from fakelens.errors import UserError
 from fakelens.inference.detector import Detector
 from fakelens.training.data.training_data import open_training_data
 from fakelens.training.loop.continual import compare, write_comparison
+from fakelens.training.loop.inherited import inherited
 from fakelens.training.loop.initialisation import never_seen
 from fakelens.training.loop.members import join_members
 from fakelens.training.loop.phases import run_phases
 from fakelens.training.loop.record import environment, now
 from fakelens.training.loop.validation import calibrate
+from fakelens.training.recipe.keys import current_keys
 from fakelens.training.recipe.recipe import Recipe
 
 
@@ -45,7 +47,7 @@ def train(recipe: Recipe) -> Path:
         UserError: If the folder holds another run, the data does not fit, or the loss diverges.
     """
     if recipe.run.dry_run:
-        raise UserError("dry_run is for scripts/train.py alone: leave it out here, or run the recipe by that script.")
+        raise UserError("dry_run is for `fakelens train` alone: leave it out here, or run the recipe by that verb.")
     out = Path(str(recipe.run.output_dir))
     _check_folder(out, recipe)
     PartialState().wait_for_everyone()  # all have looked before the first one writes
@@ -72,7 +74,7 @@ def train(recipe: Recipe) -> Path:
             "processes": recipe.run.world_size,
             "data": data.facts() | {"skipped": skips.counts},
             "seed": recipe.run.seed,
-            "license": recipe.run.license,
+            **inherited(recipe.model, recipe.data, recipe.run.license),
             "parameters": result.model.num_parameters(),
             "validation": validation,
             "calibration": calibration,
@@ -101,7 +103,7 @@ def _check_folder(out: Path, recipe: Recipe) -> None:
             f"{out} holds a run already. Go on with it by --resume true, write elsewhere with --output_dir, "
             "or remove the folder."
         )
-    before = json.loads((out / "recipe.json").read_text(encoding="utf-8"))
+    before = current_keys(json.loads((out / "recipe.json").read_text(encoding="utf-8")))
     wanted = _plain(recipe.keys)
     changed = sorted(k for k in before | wanted if before.get(k) != wanted.get(k))
     if changed:

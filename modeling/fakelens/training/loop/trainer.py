@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import Trainer
@@ -17,7 +18,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput
 from fakelens.data.sources.reading import StreamError
 from fakelens.errors import UserError
 from fakelens.training.attacks import AdversarialMix, Normalisation
-from fakelens.training.cutmix import CutMix, soft_loss
+from fakelens.training.cutmix import CutMix
 from fakelens.training.data.progress import Progress, checkpoints, is_complete, load_progress
 from fakelens.training.data.stream import TrainingStream
 from fakelens.training.loop.freezing import hold_frozen_statistics
@@ -29,7 +30,7 @@ class DetectorTrainer(Trainer):
     """A Trainer for detectors.
 
     Args:
-        adversarial: What share of the training data is attacked, and how; None for none.
+        adversarial: What fraction of the training data is attacked, and how; None for none.
         cutmix: How training images are mixed, after the attack; None for not at all.
         **kwargs: transformers' Trainer's own.
     """
@@ -69,7 +70,7 @@ class DetectorTrainer(Trainer):
             done = load_progress(checkpoint, self.args.process_index)
             if done is None or (done.processes, done.workers) != (self.args.world_size, self._workers):
                 logger.warning("This run went on with another number of processes: the order of its images is new.")
-                self._progress.places = None
+                self._progress.positions = None
             else:
                 self._progress, stream.done = done, copy.deepcopy(done)
         if self.is_world_process_zero() and (cost := stream.cost(self._workers)):
@@ -174,10 +175,11 @@ class DetectorTrainer(Trainer):
         )
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Compute the loss as transformers does, with frozen normalisations held still; of mixed images by share."""
+        """Compute the loss as transformers does, with frozen normalisations held still."""
         if model.training:
             hold_frozen_statistics(model)
         if "targets" in inputs:
             outputs = model(pixel_values=inputs["pixel_values"])
-            return soft_loss(outputs.logits, inputs["targets"], self.args.label_smoothing_factor)
+            smoothing = self.args.label_smoothing_factor
+            return F.cross_entropy(outputs.logits, inputs["targets"], label_smoothing=smoothing)
         return super().compute_loss(model, inputs, *args, **kwargs)

@@ -11,7 +11,7 @@ from fakelens.data.sources.opening import row_bytes
 from fakelens.data.sources.skips import SkipLog
 from fakelens.inference.detector import Detector, p_fake
 from fakelens.metrics.detection import detection_metrics
-from fakelens.training.calibration.calibration import fit, judge
+from fakelens.training.calibration.calibration import fit, score_images
 from fakelens.training.data.examples import Prepare
 from fakelens.training.data.training_data import TrainingData
 
@@ -19,7 +19,7 @@ METRICS = ("accuracy", "precision", "recall", "f1", "auroc")
 
 
 def calibrate(detector: Detector, data: TrainingData, rule: str, method: str = "temperature") -> dict[str, Any]:
-    """Judge the validation split, calibrate the model on it, and return its metrics there.
+    """Score the validation split, calibrate the model on it, and return its metrics there.
 
     Args:
         detector: Its model is calibrated in place.
@@ -34,16 +34,16 @@ def calibrate(detector: Detector, data: TrainingData, rule: str, method: str = "
     Raises:
         UserError: If scores are not numbers, or there are too few real images for the rule's rate.
     """
-    judged = judge(detector, _validation_images(data))
-    record = fit(detector, judged, rule, method)
-    metrics = detection_metrics(p_fake(judged.probabilities), judged.labels, 0.5)
+    scored = score_images(detector, _validation_images(data))
+    record = fit(detector, scored, rule, method)
+    metrics = detection_metrics(p_fake(scored.probabilities), scored.labels, 0.5)
     return {name: metrics[name] for name in METRICS} | {"calibration": record}
 
 
 def score_validation(detector: Detector, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
     """Return P(fake) and labels of the validation split, each of shape `(count,)`."""
-    judged = judge(detector, _validation_images(data))
-    return p_fake(judged.probabilities), judged.labels
+    scored = score_images(detector, _validation_images(data))
+    return p_fake(scored.probabilities), scored.labels
 
 
 def _validation_images(data: TrainingData) -> Iterator[tuple[Image.Image, int]]:

@@ -28,7 +28,7 @@ class Phase:
         batch_size: Images per step and device.
         monitor: Validation metric for the best checkpoint, early stopping and the plateau.
         early_stopping: Evaluations without improvement after which the phase ends.
-        adversarial: Share of training data that is attacked, see `AdversarialMix`.
+        adversarial: Fraction of training data that is attacked, see `AdversarialMix`.
     """
 
     name: str = "train"
@@ -73,8 +73,8 @@ class Phase:
         return phase
 
     def _check(self, where: str) -> None:
-        whole = isinstance(self.trainable, int) and not isinstance(self.trainable, bool)
-        if self.trainable not in ("all", "head") and not (whole and int(self.trainable) >= 0):
+        is_integer = isinstance(self.trainable, int) and not isinstance(self.trainable, bool)
+        if self.trainable not in ("all", "head") and not (is_integer and int(self.trainable) >= 0):
             raise UserError(f"{where}: trainable is {self.trainable!r}; it is all, head, or a number of last layers.")
         if self.epochs is not None and self.steps is not None:
             raise UserError(f"{where}: says both epochs and steps; say one.")

@@ -15,6 +15,7 @@ from transformers import HfArgumentParser, TrainingArguments
 from fakelens.data.sources.columns import ReadOptions
 from fakelens.data.splits import protocols
 from fakelens.errors import UserError
+from fakelens.resources import find_recipe
 from fakelens.training.calibration.thresholds import check_method, check_rule
 from fakelens.training.recipe.keys import check_keys, read_keys
 from fakelens.training.recipe.phase import Phase
@@ -55,7 +56,7 @@ class ModelArguments:
     decision_threshold: str = field(
         default="0.5",
         metadata={
-            "help": "P(fake) from which an image is called fake, or best_f1 or max_fpr:RATE on validation data."
+            "help": "P(fake) from which an image is predicted fake, or best_f1 or max_fpr:RATE on validation data."
         },
     )
     calibration: str = field(
@@ -85,7 +86,7 @@ class DataArguments:
         default=None, metadata={"help": "The data's column of generators; `folder` for class folders."}
     )
     holdout: float | None = field(
-        default=None, metadata={"help": "Take this share of the training split for validation instead, by content."}
+        default=None, metadata={"help": "Take this fraction of the training split for validation instead, by content."}
     )
     max_validation_rows: int = field(default=5000, metadata={"help": "Validation images kept in memory, at most."})
     train_rows: int | None = field(default=None, metadata={"help": "Rows an epoch, where the source does not say."})
@@ -100,7 +101,7 @@ class DataArguments:
         default=None, metadata={"help": "Generators left out of training and validation, in any spelling."}
     )
     only_generators: list[str] | None = field(
-        default=None, metadata={"help": "Of the fakes in data use these generators' alone, and as many reals."}
+        default=None, metadata={"help": "Of the fakes in data use these generators' alone, and as many real images."}
     )
     classes: str = field(default="verdict", metadata={"help": "verdict (real, fake) or generator (real, each name)."})
     generators: list[str] | None = field(
@@ -111,15 +112,21 @@ class DataArguments:
     extra_data: list[str] = field(
         default_factory=list, metadata={"help": "Further SOURCEs mixed into training, such as reconstructed pairs."}
     )
-    extra_share: float = field(default=0.2, metadata={"help": "Share of training rows that come from extra_data."})
+    extra_fraction: float = field(
+        default=0.2, metadata={"help": "Fraction of training rows that come from extra_data."}
+    )
     rehearsal: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "With start_from: SOURCEs that it learnt from, to be trained and judged on along with data."
+            "help": "With start_from: SOURCEs that it learnt from, to be trained and evaluated on along with data."
         },
     )
-    rehearsal_share: float = field(
-        default=0.5, metadata={"help": "Share of training rows that come from rehearsal; 0 only judges on it."}
+    rehearsal_fraction: float = field(
+        default=0.5, metadata={"help": "Fraction of training rows that come from rehearsal; at 0 it is not read."}
+    )
+    measure_forgetting: bool = field(
+        default=False,
+        metadata={"help": "With rehearsal_fraction: 0, still score rehearsal's validation rows before and after."},
     )
 
     # what is done to training images
@@ -132,7 +139,7 @@ class DataArguments:
     cutmix: float = field(
         default=0.0,
         metadata={
-            "help": "Share of training images that get a rectangle of another one, and labels to match; 0 for none."
+            "help": "Fraction of training images that get a rectangle of another one, and labels to match; 0 for none."
         },
     )
     train_crop: int | None = field(
@@ -155,6 +162,11 @@ class DataArguments:
         )
 
     @property
+    def mixed_in(self) -> list[str]:
+        """SOURCEs that are trained on beside `data`."""
+        return [*self.extra_data, *(self.rehearsal if self.rehearsal_fraction else ())]
+
+    @property
     def excluded(self) -> list[str]:
         """Generators that are left out of all data, by protocol or by name."""
         by_protocol = protocols.get(self.protocol).held_out if self.protocol else ()
@@ -166,7 +178,7 @@ class RunArguments(TrainingArguments):
     """How to train: transformers' TrainingArguments with defaults for streams of images, and phases."""
 
     output_dir: str | None = field(default=None, metadata={"help": "Where to write; default: runs/RECIPE's name."})
-    phases: list[dict[str, Any]] = field(default_factory=list, metadata={"help": "Phases, walked in order."})
+    phases: list[dict[str, Any]] = field(default_factory=list, metadata={"help": "Phases, run in order."})
     resume: bool = field(default=False, metadata={"help": "Go on with the run in output_dir."})
     dry_run: bool = field(
         default=False, metadata={"help": "Take a few steps on every process, say what was found, keep nothing."}
@@ -225,14 +237,14 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
     """Read a recipe, apply overrides and check every key.
 
     Args:
-        path: The YAML file.
+        path: The YAML file, or the name of a recipe that fakelens brings.
         overrides: `["--key", "value", ...]`; values are read as YAML, a dotted key reaches into lists and mappings.
 
     Raises:
         UserError: If the file is missing or no YAML mapping, a key is not known (the nearest is suggested), or a value
             is out of range.
     """
-    path = Path(path)
+    path = find_recipe(path)
     keys = read_keys(path, overrides or [])
     parser = recipe_parser()
     check_keys(keys, [f.name for t in parser.dataclass_types for f in fields(t) if f.init], str(path))
@@ -294,13 +306,13 @@ def _check_values(model: ModelArguments, data: DataArguments) -> None:
         raise UserError(f"classes is {data.classes!r}; it is verdict or generator.")
     _ = data.read  # refuses a label map that is not understood
     if data.holdout is not None and not 0 < data.holdout < 1:
-        raise UserError(f"holdout is {data.holdout}; it is a share between 0 and 1.")
-    if not 0 < data.extra_share < 1:
-        raise UserError(f"extra_share is {data.extra_share}; it is a share between 0 and 1.")
-    if not 0 <= data.rehearsal_share < 1:
-        raise UserError(f"rehearsal_share is {data.rehearsal_share}; it is a share from 0 to below 1.")
-    if data.extra_data and data.rehearsal and data.extra_share + data.rehearsal_share >= 1:
-        raise UserError("extra_share and rehearsal_share add up to 1 or more: nothing is left for data.")
+        raise UserError(f"holdout is {data.holdout}; it is a fraction between 0 and 1.")
+    if not 0 < data.extra_fraction < 1:
+        raise UserError(f"extra_fraction is {data.extra_fraction}; it is a fraction between 0 and 1.")
+    if not 0 <= data.rehearsal_fraction < 1:
+        raise UserError(f"rehearsal_fraction is {data.rehearsal_fraction}; it is a fraction from 0 to below 1.")
+    if data.extra_data and data.rehearsal and data.extra_fraction + data.rehearsal_fraction >= 1:
+        raise UserError("extra_fraction and rehearsal_fraction add up to 1 or more: nothing is left for data.")
     if data.only_generators is not None and not data.only_generators:
         raise UserError("only_generators names none. Leave it out, or name at least one.")
     if out := [name for name in data.only_generators or () if protocols.among(name, data.excluded)]:
@@ -308,7 +320,7 @@ def _check_values(model: ModelArguments, data: DataArguments) -> None:
     if data.train_crop is not None and data.train_crop < 1:
         raise UserError(f"train_crop is {data.train_crop}; it is a side in pixels, at least 1.")
     if not 0 <= data.cutmix <= 1:
-        raise UserError(f"cutmix is {data.cutmix}; it is a share from 0 to 1.")
+        raise UserError(f"cutmix is {data.cutmix}; it is a fraction from 0 to 1.")
     if data.shuffle_buffer < 1 or data.max_validation_rows < 1:
         raise UserError("shuffle_buffer and max_validation_rows must be at least 1.")
     model.decision_threshold = str(model.decision_threshold)

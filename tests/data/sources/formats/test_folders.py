@@ -5,13 +5,13 @@ import pytest
 from fakelens.data.sources.opening import ReadOptions, examples, open_source
 from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
-from tests.abuse import picture
+from tests.abuse import make_image
 
 
 def folders(root, *names):
     for number, name in enumerate(names):
         (root / name).mkdir(parents=True)
-        picture(seed=number).save(root / name / "0.png")
+        make_image(seed=number).save(root / name / "0.png")
     return str(root)
 
 

@@ -12,7 +12,7 @@ import pytest
 from fakelens.data.sources.opening import ReadOptions, examples, open_source
 from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
-from tests.abuse import picture
+from tests.abuse import make_image
 
 ROWS = [{"path": "a.png", "label": "real"}, {"path": "sub/b.png", "label": "fake"}]
 
@@ -20,7 +20,7 @@ ROWS = [{"path": "a.png", "label": "real"}, {"path": "sub/b.png", "label": "fake
 def images(folder, *names):
     for number, name in enumerate(names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        picture(seed=number).save(folder / name)
+        make_image(seed=number).save(folder / name)
     return folder
 
 

@@ -205,8 +205,8 @@ def test_webdataset_shards(tmp_path, kind):
 
 
 def test_folders_of_save_to_disk(tmp_path):
-    rows = [{"picture": image(n, None), "label": n} for n in range(4)]
-    features = datasets.Features({"picture": datasets.Image(), "label": datasets.Value("int64")})
+    rows = [{"photo": image(n, None), "label": n} for n in range(4)]
+    features = datasets.Features({"photo": datasets.Image(), "label": datasets.Value("int64")})
     data = datasets.Dataset.from_list([row | {"label": row["label"] % 2} for row in rows], features=features)
     datasets.DatasetDict({"train": data, "val": data.select([1])}).save_to_disk(tmp_path / "dict")
     data.save_to_disk(tmp_path / "one")

@@ -18,8 +18,8 @@ from typing import Any
 
 import datasets
 
+from fakelens.data.decode import IMAGE_SUFFIXES
 from fakelens.data.sources.columns import ReadOptions
-from fakelens.data.sources.file_types import IMAGE_SUFFIXES
 from fakelens.data.sources.label_rules import SKIP, LabelRules, class_key, example
 from fakelens.data.sources.labels import FAKE, REAL
 from fakelens.data.sources.rows import FEATURES, SPLITS, Source, generator_name, is_split
@@ -92,10 +92,10 @@ def open_folders(folder: Path, spec: str, split: str, description: str, options:
     if not rows["id"]:
         raise _no_images(spec, split)
     stream = stream_of(datasets.Dataset.from_dict(rows, features=FEATURES))
-    places = tuple(one.path.relative_to(folder).as_posix() for one in found)
+    class_folders = tuple(one.path.relative_to(folder).as_posix() for one in found)
     said = options.record()
     names = tuple(dict.fromkeys(one.name for one in found))
-    return Source(spec, split, description, len(rows["id"]), "", stream, (), skips, said, places, names)
+    return Source(spec, split, description, len(rows["id"]), "", stream, (), skips, said, class_folders, names)
 
 
 def stream_of(table: datasets.Dataset) -> datasets.IterableDataset:
@@ -109,7 +109,7 @@ def stream_of(table: datasets.Dataset) -> datasets.IterableDataset:
 
 def _class_folders(folder: Path, split: str, rules: LabelRules, spec: str) -> list[ClassFolder]:
     """Return every class folder below a folder, of all splits."""
-    found = [ClassFolder(path, *_above(path.relative_to(folder).parts[:-1], split)) for path in _walk(folder, rules)]
+    found = [ClassFolder(path, *_above(path.relative_to(folder).parts[:-1], split)) for path in _find(folder, rules)]
     if not found:
         raise _no_images(spec, split)
     layouts: dict[str, set[tuple[str, str]]] = {}
@@ -121,7 +121,7 @@ def _class_folders(folder: Path, split: str, rules: LabelRules, spec: str) -> li
     return found
 
 
-def _walk(folder: Path, rules: LabelRules, depth: int = 0) -> Iterator[Path]:
+def _find(folder: Path, rules: LabelRules, depth: int = 0) -> Iterator[Path]:
     """Yield the class folders below a folder; one that holds both classes itself is no class, whatever its name."""
     inside = _folders(folder)
     classes = [path for path in inside if _label(path.name, rules) is not None and not _holds_both(path, rules)]
@@ -136,7 +136,7 @@ def _walk(folder: Path, rules: LabelRules, depth: int = 0) -> Iterator[Path]:
                 )
     if depth < DEEPEST:
         for path in strange:
-            yield from _walk(path, rules, depth + 1)
+            yield from _find(path, rules, depth + 1)
 
 
 def _label(name: str, rules: LabelRules) -> int | None:
@@ -164,8 +164,8 @@ def _of_split(found: list[ClassFolder], spec: str, split: str) -> list[ClassFold
         return wanted
     if splits := sorted({one.split for one in found if one.split}):
         raise UserError(
-            f"{spec} has no folder for split {split!r}. It holds: {', '.join(splits)}. A share of training data is "
-            "held out for validation by the recipe's key holdout."
+            f"{spec} has no folder for split {split!r}. It holds: {', '.join(splits)}. Part of the training data "
+            "is held out for validation by the recipe's key holdout."
         )
     refuse_validation(spec, split)
     return found
@@ -184,7 +184,7 @@ def refuse_validation(spec: str, split: str) -> None:
     if is_split("validation", split):
         raise UserError(
             f"{spec} has no splits: as {split!r} it would be the training images once more. "
-            "Hold a share of them out with the recipe's key holdout, or name another split."
+            "Hold a fraction of them out with the recipe's key holdout, or name another split."
         )
 
 

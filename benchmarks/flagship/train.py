@@ -1,0 +1,197 @@
+r"""Train the flagship from a bundle: on one device, with everything in its memory and nothing but tensor operations.
+
+    python benchmarks/flagship/bundle.py --data POOL POOL2 --weights FIRST.safetensors --output bundle
+    python benchmarks/flagship/train.py --bundle bundle --output runs/flagship --steps 12000
+    python benchmarks/flagship/train.py --bundle bundle --output runs/gpu --batch 1024 --steps 7500 --minutes 8
+    python benchmarks/flagship/train.py --bundle bundle --output runs/fold --leave_out roland 'camera-*#1/3'
+    torchrun --nproc-per-node 2 benchmarks/flagship/train.py --bundle bundle --output runs/two --steps 6000
+
+On a GPU it trains in bfloat16 through `torch.compile`. Started again with the same `--output` it goes on from its last
+checkpoint. OUTPUT gets `model/` (weights averaged over training, and the image processor; not calibrated yet),
+`report.json` (settings, speed, AUROC by collection of the images left out, and of validation) and `checkpoint.pt`.
+"""
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from bundle import read_bundle
+from crops import CROP, GROUP, Batches, Draw
+from scoring import report
+
+from fakelens.cli.script import parse, script
+from fakelens.errors import UserError
+
+EVERY = 500  # steps between two checkpoints
+
+
+@dataclass
+class TrainArguments:
+    """What to train from, and for how long."""
+
+    bundle: str = field(metadata={"help": "Folder written by bundle.py."})
+    output: str = field(metadata={"help": "Folder for model, report and checkpoint."})
+    steps: int = field(default=12_000, metadata={"help": "Batches."})
+    batch: int = field(default=64, metadata={"help": f"Crops of {CROP} pixels a step and process."})
+    minutes: float | None = field(
+        default=None, metadata={"help": "Stop after so many, the schedule brought to its end in time (one process)."}
+    )
+    learning_rate: float = field(default=1e-3, metadata={"help": "At its peak; the head's is three times that."})
+    weight_decay: float = field(default=0.05, metadata={"help": "Of AdamW."})
+    label_smoothing: float = field(default=0.02, metadata={"help": "Fraction of a target given to the other class."})
+    average: float = field(default=0.998, metadata={"help": "Decay of the running average of weights."})
+    leave_out: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Sources and generators not trained on but scored: NAME, PATTERN, or PATTERN#K/N for a part."
+        },
+    )
+    seed: int = field(default=42, metadata={"help": "Of the head's first weights and of all that is drawn."})
+    device: str | None = field(default=None, metadata={"help": "cpu, cuda, ...; default: the fastest there."})
+    draw: str = field(default="{}", metadata={"help": "JSON: how to draw, other than by default (crops.py, `Draw`)."})
+
+
+def main(args: TrainArguments) -> dict[str, Any]:
+    """Train, score, write, and return the report."""
+    if args.steps < 2 or args.batch < GROUP or args.batch % GROUP:
+        raise UserError(f"--steps is 2 or more, and --batch a multiple of {GROUP}.")
+    device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    rank, ranks = _join(device)
+    draw = _draw(args.draw)
+    bundle = read_bundle(Path(args.bundle), args.leave_out)
+    batches = Batches(bundle.train, bundle.pairs, draw, args.seed + 1000 * rank, device)
+    bundle.train.clear()  # the batches hold them now
+    model = bundle.model(args.seed).to(device, memory_format=torch.channels_last)
+    out = Path(args.output)
+    out.mkdir(parents=True, exist_ok=True)
+    facts = _train(model, batches, args, out / "checkpoint.pt", rank, ranks)
+    found = {"arguments": asdict(args), "draw": asdict(draw), "bundle": bundle.facts, **facts}
+    if rank == 0:
+        model.float().eval()
+        found |= {"left_out": report(model, bundle.left_out), "validation": report(model, bundle.validation)}
+        model.save_pretrained(out / "model")
+        bundle.processor.save_pretrained(out / "model")
+        (out / "report.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        print(json.dumps({key: found[key] for key in ("left_out", "validation", "crops_per_second")}, indent=2))
+    if ranks > 1:
+        torch.distributed.barrier()
+    return found
+
+
+def _train(
+    model: Any, batches: Batches, args: TrainArguments, checkpoint: Path, rank: int, ranks: int
+) -> dict[str, Any]:
+    """Train, and leave the averaged weights in the model."""
+    device = batches.device
+    head = [p for name, p in model.named_parameters() if "classifier" in name]
+    rest = [p for name, p in model.named_parameters() if "classifier" not in name]
+    optimiser = torch.optim.AdamW([{"params": rest}, {"params": head}], weight_decay=args.weight_decay)
+    average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    step, spent = 0, 0.0
+    own = checkpoint.with_name(f"{checkpoint.stem}-{rank}.pt") if rank else checkpoint
+    if own.exists():
+        state = torch.load(own, map_location=device, weights_only=True)
+        step, spent = state["step"], state["seconds"]
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        average = state["average"]
+        batches.resume([value.cpu() for value in state["draws"]])
+        torch.set_rng_state(state["dropout"].cpu())
+    network = torch.nn.parallel.DistributedDataParallel(model, broadcast_buffers=False) if ranks > 1 else model
+    network = torch.compile(network) if device.type == "cuda" else network
+    begun, first, loss_average = time.monotonic() - spent, step, math.nan
+    model.train()
+    while step < args.steps:
+        done = step / args.steps
+        if args.minutes:
+            done = max(done, (time.monotonic() - begun) / (60 * args.minutes))
+            if done >= 1:
+                break
+        for group, times in zip(optimiser.param_groups, (1, 3), strict=True):
+            group["lr"] = args.learning_rate * times * one_cycle(done)
+        pixels, labels = batches.batch(args.batch)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            logits = network(pixels.to(memory_format=torch.channels_last)).logits
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=args.label_smoothing)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        step += 1
+        _average(average, model, min(args.average, step / (step + 10)))
+        if step % 100 == 0 or step == args.steps:
+            value = loss.item()
+            if not math.isfinite(value):
+                raise UserError(f"The loss is not a number at step {step}. Lower --learning_rate.")
+            loss_average = value if math.isnan(loss_average) else 0.9 * loss_average + 0.1 * value
+            rate = (step - first) * args.batch * ranks / max(1e-9, time.monotonic() - begun - spent)
+            if rank == 0:
+                print(f"step {step} of {args.steps}: loss {loss_average:.3f}, {rate:.0f} crops a second", flush=True)
+        if step % EVERY == 0 or step == args.steps:
+            state = {"step": step, "seconds": time.monotonic() - begun, "model": model.state_dict()}
+            state |= {"optimiser": optimiser.state_dict(), "average": average, "draws": batches.state()}
+            state["dropout"] = torch.get_rng_state()
+            torch.save(state, own.with_suffix(".new"))
+            own.with_suffix(".new").replace(own)
+    seconds = time.monotonic() - begun
+    model.load_state_dict(average)
+    crops = step * args.batch * ranks
+    return {"steps": step, "crops": crops, "processes": ranks, "seconds": round(seconds, 1), "device": _name(device),
+            "crops_per_second": round(crops / seconds, 1), "loss": loss_average}  # fmt: skip
+
+
+def one_cycle(done: float, warm_up: float = 0.08) -> float:
+    """Return the learning rate's fraction of its peak: up along a cosine, and down again to almost nothing.
+
+    Smith and Topin 2018, https://arxiv.org/abs/1708.07120.
+
+    Args:
+        done: Fraction of the training that is done, in [0, 1].
+        warm_up: Fraction of it on the way up.
+    """
+    if done < warm_up:
+        return 0.04 + 0.96 * (1 - math.cos(math.pi * done / warm_up)) / 2
+    return max(1e-5, (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up))) / 2)
+
+
+@torch.no_grad()
+def _average(average: dict[str, torch.Tensor], model: Any, decay: float) -> None:
+    now = model.state_dict()
+    floats = [name for name, value in now.items() if value.is_floating_point()]
+    torch._foreach_lerp_([average[name] for name in floats], [now[name] for name in floats], 1 - decay)
+    for name in now.keys() - set(floats):
+        average[name].copy_(now[name])
+
+
+def _draw(text: str) -> Draw:
+    try:
+        return Draw(**json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"--draw does not fit: {error}. Its keys are those of `Draw` in crops.py.") from None
+
+
+def _join(device: torch.device) -> tuple[int, int]:
+    """Join the processes that torchrun started, if any; return this one's index and their number."""
+    if not torch.distributed.is_torchelastic_launched():
+        return 0, 1
+    torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
+
+
+def _name(device: torch.device) -> str:
+    return (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{device} ({torch.get_num_threads()} threads)"
+    )
+
+
+if __name__ == "__main__":
+    arguments = parse(TrainArguments, __doc__)
+    with script("train"):
+        main(arguments)

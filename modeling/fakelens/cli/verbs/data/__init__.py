@@ -1,0 +1,1 @@
+"""Verbs that read or write data sets."""

@@ -1,0 +1,1 @@
+"""Verbs that take a model elsewhere, and the demo of it all."""
