@@ -12,9 +12,13 @@ from pathlib import Path
 
 import gradio as gr
 from huggingface_hub import metadata_load
-from pages import about, api, batch, compare, health, judge
-from pages.temporary import private_folder
-from pages.uploads import MAX_UPLOAD
+from pages import about, api, batch, compare, examples, image
+from server import gradio_memory, health
+from server.addresses import FetchAddresses
+from server.temporary import private_folder
+from server.upload_route import Uploads
+from server.uploads import MAX_UPLOAD
+from starlette.middleware import Middleware
 
 from fakelens.errors import UserError
 from fakelens.inference.detector import Detector, load_detector
@@ -46,13 +50,15 @@ def build(detectors: dict[str, Detector]) -> gr.Blocks:
         detectors: By their names on the page; at least one.
     """
     private_folder()
+    gradio_memory.forget_values()
     with gr.Blocks(title="fakelens", analytics_enabled=False, delete_cache=(60, AGE)) as app:
         gr.HTML(
-            "<header><h1>fakelens</h1><p>Is this a photograph, or was it generated? What you read here is a "
-            "detector's opinion, not evidence by itself.</p></header>"
+            "<header><h1>Is this a photograph, or was it generated?</h1><p>fakelens: a detector's opinion, not "
+            'proof by itself.</p></header><p id="fl-live" class="fl-hidden" role="status"></p>',
+            padding=False,
         )
-        with gr.Tabs():
-            for name, page in {"Judge": judge, "Batch": batch, "Compare": compare, "About": about}.items():
+        with gr.Tabs(overflow_behavior="wrap"):
+            for name, page in {"Image": image, "Batch": batch, "Compare": compare, "About": about}.items():
                 with gr.Tab(name, id=name.lower()):
                     page.page(detectors)
         api.endpoints(detectors)
@@ -79,9 +85,12 @@ def launch(app: gr.Blocks, detectors: dict[str, Detector], prevent_thread_lock: 
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
-        footer_links=["api", "settings"],
-        app_kwargs={"routes": [state.route()]},
-        theme=gr.themes.Base(),
+        footer_links=["api"],
+        app_kwargs={
+            "routes": [state.route(), examples.route(), *Uploads().routes()],
+            "middleware": [Middleware(FetchAddresses)],
+        },
+        theme=theme(),
         css_paths=[HERE / "style.css"],
         head=f"<style>{MARGINS}</style><script>{read('page.js')}</script>",
     )
@@ -89,6 +98,19 @@ def launch(app: gr.Blocks, detectors: dict[str, Detector], prevent_thread_lock: 
     if not prevent_thread_lock:
         app.block_thread()
     return url
+
+
+def theme() -> gr.themes.Base:
+    """Return Gradio's plainest theme in our colours, with the system's own fonts."""
+    system = ("system-ui", "sans-serif")
+    return gr.themes.Base(primary_hue="indigo", neutral_hue="slate", font=system, font_mono=("monospace",)).set(
+        button_primary_background_fill="#3b46c4",
+        button_primary_background_fill_hover="#2f38a0",
+        button_primary_background_fill_dark="#a3abff",
+        button_primary_background_fill_hover_dark="#c2c7ff",
+        button_primary_text_color="#ffffff",
+        button_primary_text_color_dark="#14162a",
+    )
 
 
 def read(name: str) -> str:
@@ -100,6 +122,7 @@ def main() -> None:
     """Load the models and serve the page."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the uploads' folder goes, too
     try:
+        gradio_memory.check()
         detectors = {name: load_detector(name) for name in model_names()}
     except UserError as error:
         sys.exit(f"fakelens: {error}")

@@ -1,115 +1,159 @@
-// What the Judge page does in the browser: it keeps the last image here, so that the server need not.
+// What the pages do in the browser: each zone for an image keeps the last one here, so that the server need not.
 // Another model or another rate is asked with the same file, sent again; nobody else ever holds it.
 (() => {
-  let kept = null; // {file} or {url}; {file, sent} where Gradio has sent it
+  const kept = {}; // by zone: {file} or {url}
   let ownRate = false; // whether the next question leaves the rate to the model
 
   const base = () => `${window.gradio_config.root}${window.gradio_config.api_prefix}`;
+  const zoneOf = (node) => node.closest?.("[data-zone]")?.dataset.zone;
+  const find = (zone) => document.querySelector(`#zone-${zone}`);
 
+  // Returns an upload as the server's events take it, or what went wrong.
   async function upload(file) {
-    const form = new FormData();
-    form.append("files", file, file.name || "image");
-    const answer = await fetch(`${base()}/upload`, { method: "POST", body: form, credentials: "same-origin" });
-    if (!answer.ok) throw new Error(await answer.text());
-    const [path] = await answer.json();
-    return { path, orig_name: file.name, mime_type: file.type, size: file.size, meta: { _type: "gradio.FileData" } };
+    try {
+      const form = new FormData();
+      form.append("files", file, file.name || "image");
+      const answer = await fetch(`${base()}/upload`, { method: "POST", body: form, credentials: "same-origin" });
+      if (!answer.ok) return { problem: (await answer.text()) || `the server answered ${answer.status}` };
+      const [path] = await answer.json();
+      return { path, orig_name: file.name, mime_type: file.type, size: file.size, meta: { _type: "gradio.FileData" } };
+    } catch {
+      return { problem: "it could not be sent; check the connection" };
+    }
   }
 
-  // What the camera took: Gradio has sent it, and shows it until it is read back here.
-  async function takenBack(image) {
-    const answer = await fetch(image.url);
-    const file = new File([await answer.blob()], image.orig_name || "image");
-    await Promise.allSettled([...document.querySelectorAll("#picture img")].map((shown) => shown.decode()));
-    return file;
+  function busy(zone, isBusy) {
+    find(zone)?.classList.toggle("fl-is-busy", isBusy);
+    document.querySelector(".fl-page")?.classList.toggle("fl-waiting", isBusy && zone === "image");
   }
 
-  const press = () => document.querySelector("#again button, button#again").click();
+  function again(zone) {
+    if (!kept[zone]) return;
+    busy(zone, true);
+    document.querySelector(`#ask-${zone} button, button#ask-${zone}`).click();
+  }
 
-  function judge(image) {
+  function take(zone, image) {
     if (!image.file && !image.url) return;
-    kept = image;
-    press();
+    kept[zone] = image;
+    again(zone);
   }
 
   window.fakelens = {
-    judge,
-    press,
+    again,
+    address: (url) => take("image", { url }),
     // The select of rates goes back to the model's own with every new model.
     otherModel: () => {
       ownRate = true;
-      press();
+      again("image");
     },
-    // What an event judges: the image that is kept here.
-    again: async (image, url, model, rate) => {
+    // What an event scores: the image that is kept here.
+    ask: async (zone, sent, url, model, rate) => {
+      const image = kept[zone];
+      const file = image?.file ? await upload(image.file) : null;
+      if (zone !== "image") return [file];
       if (ownRate) rate = null;
       ownRate = false;
-      if (!kept) return [null, "", model, rate];
-      const { sent } = kept;
-      delete kept.sent; // an upload is judged once, and gone
-      if (sent) return [sent, "", model, rate];
-      return kept.file ? [await upload(kept.file), "", model, rate] : [null, kept.url, model, rate];
+      return [file, image?.url || "", model, rate];
     },
-    // What the camera took; the zone is emptied for the next image.
-    taken: async (image) => {
-      if (!image) return;
-      kept = { file: await takenBack(image), sent: image };
-      document.querySelector("#picture button[aria-label='Remove Image']")?.click();
-      press();
-    },
-    // On a phone the verdict comes up below what can be seen.
-    show: () => {
+    rest: (zone) => busy(zone, false),
+    // Screen readers are told of a verdict; on a phone it comes up above, where the eyes may not be.
+    show: (zone) => {
+      busy(zone, false);
       const card = document.querySelector("#verdict .fl-card");
-      if (card && card.getBoundingClientRect().top > window.innerHeight * 0.7) card.scrollIntoView();
+      if (!card) return;
+      const said = [card.querySelector("h2").lastChild, card.querySelector(".fl-sentence")];
+      const isAlert = card.classList.contains("fl-error"); // which is read out as it is
+      document.querySelector("#fl-live").textContent = isAlert ? "" : said.map((part) => part.textContent.trim()).join(". ");
+      const { top } = card.getBoundingClientRect();
+      if (top < 0 || top > window.innerHeight * 0.5) card.scrollIntoView({ block: "start" });
     },
   };
 
-  // Files for the drop zone are taken here and not by Gradio, whose preview would ask the server for a file that is
-  // deleted as soon as it is judged.
-  const isInZone = (target) => target.closest && target.closest("#picture");
-  document.addEventListener("change", (event) => {
-    if (event.target.type !== "file" || !isInZone(event.target) || !event.target.files.length) return;
-    event.stopImmediatePropagation();
-    judge({ file: event.target.files[0] });
-    event.target.value = ""; // so that the same file can be chosen again
-  }, true);
-  document.addEventListener("drop", (event) => {
-    if (!isInZone(event.target) || !event.dataTransfer.files.length) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    event.target.dispatchEvent(new DragEvent("dragleave", { bubbles: true })); // ends the zone's highlight
-    judge({ file: event.dataTransfer.files[0] });
-  }, true);
+  const choose = (zone, input = 0) => find(zone).querySelectorAll("input[type=file]")[input].click();
 
-  // An image pasted anywhere on the Judge page, except into a field.
-  document.addEventListener("paste", (event) => {
-    const page = document.querySelector("#picture");
-    if (!page || !page.offsetParent || event.target.closest("input, textarea")) return;
-    const file = [...event.clipboardData.files].find((one) => one.type.startsWith("image/"));
-    if (file) {
-      event.preventDefault();
-      event.stopImmediatePropagation();
-      judge({ file });
+  // A phone has a camera of its own behind a file input; elsewhere the page shows what the camera sees.
+  async function photograph(zone) {
+    if (matchMedia("(pointer: coarse)").matches) return choose(zone, 1);
+    const dialog = document.createElement("dialog");
+    dialog.className = "fl-camera";
+    dialog.innerHTML =
+      '<video autoplay playsinline muted></video><p role="status">Waiting for the camera …</p><div>' +
+      '<button type="button" class="fl-primary" disabled>Take the photo</button>' +
+      '<button type="button" class="fl-secondary">Cancel</button></div>';
+    const [video, status] = dialog.querySelectorAll("video, p");
+    const [shoot, cancel] = dialog.querySelectorAll("button");
+    document.body.append(dialog);
+    dialog.showModal();
+    let stream = null;
+    cancel.onclick = () => dialog.close();
+    dialog.onclose = () => {
+      stream?.getTracks().forEach((track) => track.stop());
+      dialog.remove();
+    };
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+    } catch {
+      status.textContent = "No camera can be used here: there is none, or this page may not use it.";
+      return;
     }
-  }, true);
+    if (!dialog.open) return dialog.onclose();
+    video.srcObject = stream;
+    await video.play();
+    status.textContent = "";
+    shoot.disabled = false;
+    shoot.onclick = () => {
+      const canvas = document.createElement("canvas");
+      [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+      canvas.getContext("2d").drawImage(video, 0, 0);
+      canvas.toBlob((blob) => take(zone, { file: new File([blob], "photo.png", { type: "image/png" }) }));
+      dialog.close();
+    };
+  }
 
   document.addEventListener("click", async (event) => {
-    const example = event.target.closest && event.target.closest("[data-fl=example]");
-    if (!example) return;
-    const answer = await fetch(example.dataset.image);
-    judge({ file: new File([await answer.blob()], example.dataset.name) });
+    const button = event.target.closest?.("[data-fl]");
+    if (button?.dataset.fl === "choose") choose(zoneOf(button));
+    if (button?.dataset.fl === "camera") photograph(zoneOf(button));
+    if (button?.dataset.fl === "example") {
+      const { src } = button.querySelector("img");
+      const blob = await (await fetch(src)).blob();
+      take("image", { file: new File([blob], button.dataset.file, { type: blob.type }) });
+    }
   });
+
+  document.addEventListener("change", (event) => {
+    const zone = event.target.type === "file" && zoneOf(event.target);
+    if (!zone || !event.target.files.length) return;
+    take(zone, { file: event.target.files[0] });
+    event.target.value = ""; // so that the same file can be chosen again
+  }, true);
+
+  // Dropped beside a zone, a file would replace the page; dropped on one, it is taken.
+  for (const name of ["dragover", "dragleave", "drop"]) {
+    document.addEventListener(name, (event) => {
+      const zone = zoneOf(event.target);
+      if (!zone || !find(zone).contains(event.target)) return;
+      event.preventDefault();
+      find(zone).classList.toggle("fl-over", name === "dragover");
+      if (name === "drop" && event.dataTransfer.files.length) take(zone, { file: event.dataTransfer.files[0] });
+    }, true);
+  }
+
+  // An image pasted anywhere on a page with a zone, except into a field.
+  document.addEventListener("paste", (event) => {
+    const zone = [...document.querySelectorAll(".fl-zone")].find((one) => one.offsetParent)?.dataset.zone;
+    if (!zone || event.target.closest("input, textarea")) return;
+    const file = [...event.clipboardData.files].find((one) => one.type.startsWith("image/"));
+    if (!file) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    take(zone, { file });
+  }, true);
 
   document.addEventListener("input", (event) => {
     if (event.target.dataset.fl === "strength") {
       event.target.closest(".fl-where").style.setProperty("--strength", event.target.value / 100);
     }
   });
-
-  // Screen readers are told of a verdict as it comes, by a region that is there before; and the zone for dropping,
-  // which Gradio takes out of the keyboard's order, is the one way to choose a file.
-  const mend = () => {
-    document.querySelector("#verdict")?.setAttribute("aria-live", "polite");
-    for (const zone of document.querySelectorAll("#picture button[aria-dropeffect]")) zone.tabIndex = 0;
-  };
-  new MutationObserver(mend).observe(document.documentElement, { childList: true, subtree: true });
 })();

@@ -1,4 +1,4 @@
-// The model's folder -> a detector: a picture in, P(fake) and a verdict out, by the rules of fakelens.inference.detector.
+// The model's folder -> a detector: an image in, P(fake), a verdict and its sentence out, as in Python.
 import { UserError } from "./errors.js";
 import * as ort from "./onnxruntime/ort.wasm.bundle.min.mjs";
 import { buildProcessor } from "./processor.js";
@@ -8,8 +8,8 @@ const MODEL = "model/model.onnx";
 
 // Loads everything; `report(bytes, total)` is called as it comes in.
 export async function loadDetector(report) {
-  const [config, settings] = await Promise.all(
-    ["model/config.json", "model/preprocessor_config.json"].map(async (path) => (await ask(path)).json()),
+  const [config, settings, sentences] = await Promise.all(
+    ["config", "preprocessor_config", "sentences"].map(async (name) => (await ask(`model/${name}.json`)).json()),
   );
   const labels = Object.entries(config.id2label ?? {})
     .sort(([one], [other]) => one - other)
@@ -27,22 +27,28 @@ export async function loadDetector(report) {
   ort.env.wasm.wasmBinary = runtime;
   const session = await attempt("The model does not load", ort.InferenceSession.create(weights));
 
-  return async (picture) => {
-    const { data, dims } = process(picture);
+  return async (image) => {
+    const { data, dims } = process(image);
     const inputs = { pixel_values: new ort.Tensor("float32", data, dims) };
     const outputs = await attempt("The model and its preprocessor_config.json do not fit", session.run(inputs));
     const score = pFake(outputs.logits.data, labels.indexOf("real"));
     if (!Number.isFinite(score)) throw new UserError("The model's score is not a number. Choose another image.");
-    return { score, band, verdict: score >= band[1] ? "fake" : score < band[0] ? "real" : "uncertain" };
+    const verdict = score >= band[1] ? "fake" : score < band[0] ? "real" : "uncertain";
+    return { score, band, verdict, sentence: sentences[verdict][rounded(score)] };
   };
+}
+
+// What a score is called in a sentence: two decimals, and never certain.
+function rounded(score) {
+  return score > 0.99 ? "above 0.99" : score < 0.01 ? "below 0.01" : score.toFixed(2);
 }
 
 // The probability of every class but "real": exact near 0, where one minus P(real) is not.
 function pFake(logits, real) {
   const top = Math.max(...logits);
-  const shares = Array.from(logits, (logit) => Math.exp(logit - top));
-  const sum = shares.reduce((total, share) => total + share, 0);
-  return shares.reduce((total, share, i) => (i === real ? total : total + share), 0) / sum;
+  const parts = Array.from(logits, (logit) => Math.exp(logit - top));
+  const sum = parts.reduce((total, part) => total + part, 0);
+  return parts.reduce((total, part, i) => (i === real ? total : total + part), 0) / sum;
 }
 
 async function attempt(what, promise) {

@@ -2,9 +2,10 @@
 
 const find = (id) => document.getElementById(id);
 const [input, drop, status, loading, failure] = ["input", "drop", "status", "loading", "failure"].map(find);
-const [result, picture, verdict, score, meaning, scale] =
-  ["result", "picture", "verdict", "score", "meaning", "scale"].map(find);
-const HEADLINES = { real: "Real", fake: "Fake", uncertain: "Uncertain" };
+const [result, image, sign, verdict, sentence, scale, score, zones, ends] =
+  ["result", "image", "sign", "verdict", "sentence", "scale", "score", "zones", "ends"].map(find);
+const HEADLINES = { real: "Real", uncertain: "Uncertain", fake: "Fake" };
+const SIGNS = { real: "✓", uncertain: "?", fake: "✕" };
 
 let current = 0; // the number of the image on show: a reply about an earlier one is not shown
 let ready = false; // the detector is loaded
@@ -59,21 +60,43 @@ function hear(reply) {
   }
 }
 
-function show({ score: p, band: [low, high], verdict: word }) {
+function show({ score: p, band, verdict: word, sentence: said }) {
   say("");
   result.dataset.verdict = word;
+  sign.textContent = SIGNS[word];
   verdict.textContent = HEADLINES[word];
-  score.value = p;
-  score.textContent = `${(100 * p).toFixed(1)} %`;
-  const percent = (value) => `${(100 * value).toFixed(1)} %`;
-  meaning.textContent =
-    low < high
-      ? `This detector says real below ${percent(low)}, fake from ${percent(high)} on, and leaves what lies between undecided.`
-      : `This detector says fake from ${percent(high)} on, and real below.`;
-  scale.style.setProperty("--score", p);
-  scale.style.setProperty("--low", low);
-  scale.style.setProperty("--high", high);
+  sentence.textContent = said;
+  draw(p, band, word);
   result.hidden = false;
+}
+
+// The score on its scale: the zones side by side, each as wide as the others, so that all of them can be seen.
+function draw(p, [low, high], word) {
+  const all = [["real", 0, low], ["uncertain", low, high], ["fake", high, 1]];
+  const found = all.filter(([name, from, to]) => from < to || name === word);
+  const number = found.findIndex(([name]) => name === word);
+  const [, from, to] = found[number];
+  const within = from < to ? Math.min(0.96, Math.max(0.04, (p - from) / (to - from))) : 0.5;
+  const tick = (value) => (value === 0 || value === 1 ? String(value) : value.toFixed(3));
+  score.value = p;
+  score.textContent = p > 0.999 ? "> 0.999" : p < 0.001 ? "< 0.001" : p.toFixed(3);
+  scale.style.setProperty("--score", (number + within) / found.length);
+  scale.ariaValueNow = p.toFixed(4);
+  const spoken = found.map(([name, start, end]) => `${name} from ${start.toFixed(2)} to ${end.toFixed(2)}`);
+  scale.ariaValueText = `${p.toFixed(2)}, ${word}; ${spoken.join("; ")}`;
+  zones.replaceChildren(...found.map(([name]) => {
+    const zone = document.createElement("li");
+    zone.className = name;
+    zone.textContent = HEADLINES[name];
+    zone.classList.toggle("here", name === word);
+    return zone;
+  }));
+  ends.replaceChildren(...[...found.map(([, start]) => start), 1].map((value, i) => {
+    const end = document.createElement("span");
+    end.textContent = tick(value);
+    end.style.setProperty("--at", i / found.length);
+    return end;
+  }));
 }
 
 function send(request) {
@@ -90,9 +113,9 @@ function take(files) {
     fail("That was no file. Save the image first, then choose it here.");
     return;
   }
-  URL.revokeObjectURL(picture.src);
-  picture.src = URL.createObjectURL(file);
-  picture.alt = `The chosen image, ${file.name}`;
+  URL.revokeObjectURL(image.src);
+  image.src = URL.createObjectURL(file);
+  image.alt = `The chosen image, ${file.name}`;
   const request = { id: current, file };
   if (ready) {
     send(request);

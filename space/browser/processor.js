@@ -1,4 +1,4 @@
-// The model's own preprocessor_config.json -> what its network takes of a picture.
+// The model's own preprocessor_config.json -> what its network takes of an image.
 // Two processors are known: fakelens's DetectorImageProcessor, and transformers' ViTImageProcessor. Whatever else a
 // file asks for is refused: a score from other pixels than the model was trained on would be wrong without a sign.
 import { UserError } from "./errors.js";
@@ -11,7 +11,7 @@ const KNOWN = new Set([
   ...["crops_per_side", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std", "auto_map"],
 ]);
 
-// Returns a function from a picture to `{ data, dims }`, or throws if the settings are not among those above.
+// Returns a function from an image to `{ data, dims }`, or throws if the settings are not among those above.
 export function buildProcessor(settings) {
   const refuse = (what) => {
     throw new UserError(`This page cannot prepare images as the model's preprocessor_config.json asks: ${what}.`);
@@ -48,10 +48,10 @@ export function buildProcessor(settings) {
   if (!Number.isFinite(factor)) refuse(`rescale_factor is ${factor}`);
   const [mean, std] = settings.do_normalize ? [three("image_mean"), three("image_std")] : [[0, 0, 0], [1, 1, 1]];
 
-  return (picture) => {
+  return (image) => {
     const crops = native
-      ? nativeCrops(picture, height, width, perSide)
-      : [resize(picture, width, height, kernel, placesFor)];
+      ? nativeCrops(image, height, width, perSide)
+      : [resize(image, width, height, kernel, placesFor)];
     const area = height * width;
     const data = new Float32Array(crops.length * 3 * area);
     crops.forEach((pixels, crop) => {
@@ -65,14 +65,14 @@ export function buildProcessor(settings) {
   };
 }
 
-// Cuts windows spread evenly from edge to edge; a picture smaller than a window is mirrored at its edges.
-function nativeCrops(picture, height, width, perSide) {
-  const rows = windows(picture.height, height, perSide);
-  const columns = windows(picture.width, width, perSide);
-  return rows.flatMap((down) => columns.map((across) => cut(picture, down, across)));
+// Cuts windows spread evenly from edge to edge; an image smaller than a window is mirrored at its edges.
+function nativeCrops(image, height, width, perSide) {
+  const rows = windows(image.height, height, perSide);
+  const columns = windows(image.width, width, perSide);
+  return rows.flatMap((down) => columns.map((across) => cut(image, down, across)));
 }
 
-// Returns for each window along one side the places in the picture that it shows, in order.
+// Returns for each window along one side the places in the image that it shows, in order.
 function windows(length, window, perSide) {
   const before = Math.floor(Math.max(0, window - length) / 2);
   const room = Math.max(0, length - window);
@@ -82,7 +82,7 @@ function windows(length, window, perSide) {
   });
 }
 
-// Returns the place that one outside shows when the edge pixels are repeated and the picture goes on backwards.
+// Returns the place that one outside shows when the edge pixels are repeated and the image goes on backwards.
 function mirrored(place, length) {
   const round = ((place % (2 * length)) + 2 * length) % (2 * length);
   return round < length ? round : 2 * length - 1 - round;
@@ -95,10 +95,10 @@ function halfToEven(value) {
   return down % 2 === 0 ? down : down + 1;
 }
 
-function cut(picture, down, across) {
+function cut(image, down, across) {
   const [top, left] = [Math.min(...down), Math.min(...across)];
   const [height, width] = [Math.max(...down) - top + 1, Math.max(...across) - left + 1];
-  const seen = picture.read(left, top, width, height);
+  const seen = image.read(left, top, width, height);
   const pixels = new Uint8Array(down.length * across.length * 3);
   let at = 0;
   for (const row of down) {

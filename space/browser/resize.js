@@ -1,4 +1,4 @@
-// Resizing as Pillow and torch do it: every pixel of the result is a weighted mean over the part of the picture that it
+// Resizing as Pillow and torch do it: every pixel of the result is a weighted mean over the part of the image that it
 // covers, columns first, then rows, each pass rounded to 8 bits. With their weights, too, rounded as theirs, the result
 // agrees to the bit. https://pillow.readthedocs.io/en/stable/handbook/concepts.html#filters
 // The cubic kernel is Keys' with a = -0.5 (IEEE Trans. ASSP 29, 1981).
@@ -49,20 +49,20 @@ function taps(from, to, kernel, placesFor) {
   return { one, all: exact.map(({ first, weights }) => ({ first, weights: weights.map(rounded) })) };
 }
 
-// Returns the picture at width x height, three bytes a pixel, row by row.
-export function resize(picture, width, height, kernel, placesFor) {
-  const columns = taps(picture.width, width, kernel, placesFor);
-  const rows = taps(picture.height, height, kernel, placesFor);
-  const narrow = new Uint8ClampedArray(picture.height * width * 3);
-  const step = Math.max(1, Math.floor(STRIP / picture.width));
-  for (let top = 0; top < picture.height; top += step) {
-    const count = Math.min(step, picture.height - top);
-    const strip = picture.read(0, top, picture.width, count);
+// Returns the image at width x height, three bytes a pixel, row by row.
+export function resize(image, width, height, kernel, placesFor) {
+  const columns = taps(image.width, width, kernel, placesFor);
+  const rows = taps(image.height, height, kernel, placesFor);
+  const narrow = new Uint8ClampedArray(image.height * width * 3);
+  const step = Math.max(1, Math.floor(STRIP / image.width));
+  for (let top = 0; top < image.height; top += step) {
+    const count = Math.min(step, image.height - top);
+    const strip = image.read(0, top, image.width, count);
     for (let row = 0; row < count; row++) {
       for (let x = 0; x < width; x++) {
         const { first, weights } = columns.all[x];
         const at = ((top + row) * width + x) * 3;
-        mean(strip, (row * picture.width + first) * 4, 4, weights, columns.one, narrow, at);
+        mean(strip, (row * image.width + first) * 4, 4, weights, columns.one, narrow, at);
       }
     }
   }

@@ -1,17 +1,15 @@
 """The About page: how to read a verdict, the models offered, what happens to an image, and the API."""
 
 from html import escape
-from pathlib import Path
 
 import gradio as gr
-from gradio.utils import get_upload_folder
+from server.temporary import in_memory, upload_folder
+from server.uploads import MAX_UPLOAD
 
 from fakelens.data.decode import MAX_PIXELS, MIN_SIDE
 from fakelens.inference.detector import Detector
 from pages.batch import MAX_FILES
 from pages.models import facts
-from pages.temporary import in_memory
-from pages.uploads import MAX_UPLOAD
 
 AT = '<span class="fl-at">http://127.0.0.1:7860</span>'
 # The page's own address: behind a proxy the browser alone knows it.
@@ -25,12 +23,14 @@ A detector gives a **score** from 0 (photograph) to 1 (AI-generated). Two number
 measured on photographs that the detector had not seen:
 
 - **Fake** means that the score reached the threshold. The page says how many photographs reach it by mistake, such as
-  5 in 100. If you judge a hundred photographs, expect about that many false alarms.
+  1 in 100. If you check a hundred photographs, expect about that many false alarms.
 - **Real** means that the score lies below the band. It is no proof: a generator that the detector never met may pass.
 - **Uncertain** means that the score lies between the two. Rely on something else.
 
-With a smaller share of mistakes ("May be called fake by mistake") fewer photographs are accused, and more generated
-pictures get away. Ask for the smallest share where an accusation would hurt somebody.
+With fewer allowed false alarms fewer photographs are accused, and more generated images get away. Allow the fewest
+where an accusation would hurt somebody.
+
+On the scale the three zones are drawn equally wide, so that each can be seen; the numbers below them are their ends.
 
 **When not to trust it:** warnings say where an image is unlike what detectors were measured on: tiny, enlarged,
 blurred, heavily compressed, a screenshot, a document, a drawing. What the file states of its origin stands apart from
@@ -51,17 +51,23 @@ def page(detectors: dict[str, Detector]) -> None:
     gr.Markdown("## The models offered here")
     for detector in detectors.values():
         rows = "".join(f"<dt>{name}</dt><dd>{escape(str(v))}</dd>" for name, v in facts(detector).items() if v)
-        gr.HTML(f'<dl class="fl-facts">{rows}</dl>')
+        gr.HTML(f'<dl class="fl-facts">{rows}</dl>', padding=False)
     gr.Markdown(limits() + privacy(), elem_classes="fl-about")
-    gr.HTML(programs(next(iter(detectors.values()))), elem_id="programs", elem_classes="fl-about", js_on_load=FILL_IN)
+    gr.HTML(
+        programs(next(iter(detectors.values()))),
+        elem_id="programs",
+        elem_classes="fl-about",
+        js_on_load=FILL_IN,
+        padding=False,
+    )
 
 
 def limits() -> str:
     """Return what is taken and what is refused, as Markdown."""
     return (
         f"\n## Limits\n\nAn image may have up to {MAX_UPLOAD // 2**20} MiB and {MAX_PIXELS // 10**6} million pixels, "
-        f"and at least {MIN_SIDE} × {MIN_SIDE}. Of an animation the first frame is judged. Up to "
-        f"{MAX_FILES} images are judged in one go, those in zips counted. An address has to be on the public "
+        f"and at least {MIN_SIDE} × {MIN_SIDE}. Of an animation the first frame is scored. Up to "
+        f"{MAX_FILES} images are scored in one go, those in zips counted. An address has to be on the public "
         "internet. When too many people ask at once, the "
         "page says that the queue is full: try again in a minute.\n"
     )
@@ -71,12 +77,12 @@ def privacy() -> str:
     """Return what happens to an image, as Markdown; the truth about the folder that uploads are put in."""
     place = (
         "It is kept in memory, not on a disk,"
-        if in_memory(Path(get_upload_folder()))
+        if in_memory(upload_folder())
         else "It is put into a private temporary file, as this server has too little memory for uploads,"
     )
     return (
         f"\n## What happens to your image\n\nYour browser sends it to this server. {place} and deleted as soon as its "
-        "turn comes: it is read once, judged, and forgotten. An image whose turn never comes is deleted after ten "
+        "turn comes: it is read once, scored, and forgotten. An image whose turn never comes is deleted after ten "
         "minutes at the latest. Images, names, verdicts and addresses are not stored, not logged, not passed on, and "
         "nobody counts visitors. For another model or another rate your browser sends its own copy again. For an "
         "address, this server asks the site that it names.\n"
@@ -110,16 +116,16 @@ def programs(detector: Detector) -> str:
         "<h2>For programs</h2>"
         "<p>The answer is the row that the command line prints as JSON, with <code>name</code> for <code>path</code>: "
         "verdict, score, model, sentence, warnings, provenance, disagreement, notes, error. An image that cannot be "
-        "judged is no failure of the call: its row has an <code>error</code>.</p>"
+        "scored is no failure of the call: its row has an <code>error</code>.</p>"
         f'<h3>Python</h3><pre id="in-python"><code>{python}</code></pre>'
         f'<h3>REST, with curl</h3><pre id="in-rest"><code>{rest}</code></pre>'
-        "<p>The three values of <code>data</code> are the image, the model and the largest share of photographs that "
-        "may be called fake; <code>null</code> stands for the first model and its own share. The endpoints are "
+        "<p>The three values of <code>data</code> are the image, the model and the largest fraction of photographs "
+        "that may be predicted fake; <code>null</code> stands for the first model and its own. The endpoints are "
         "<code>classify</code>, <code>classify_url</code> (an address instead of an image), "
         "<code>classify_batch</code> (a list of images or zips), <code>compare</code> and <code>stability</code>; "
         f"<code>{AT}/gradio_api/info</code> describes them.</p>"
         f'<h3>MCP, for assistants</h3><pre id="in-mcp"><code>{mcp}</code></pre>'
         "<p>Each endpoint is a tool; images are given by their addresses.</p>"
         f'<h3>Is it up?</h3><pre id="in-health"><code>curl -s {AT}/health</code></pre>'
-        "<p>200 and its version, models and the number of images judged, or 503 while it starts.</p>"
+        "<p>200 and its version, models and the number of images scored, or 503 while it starts.</p>"
     )

@@ -4,14 +4,14 @@ from typing import Any
 
 import gradio as gr
 from gradio import FileData
+from server.health import counter
+from server.uploads import delete, read_and_delete, upload_of
 
 from fakelens.data.decode import ImageError
 from fakelens.data.web import fetch
 from fakelens.inference.detector import Detector
 from fakelens.inference.verdict import Row, error_row, verdict_row
 from pages.choices import chosen
-from pages.health import counter
-from pages.uploads import delete, read_and_delete, upload_of
 
 
 def endpoints(detectors: dict[str, Detector]) -> None:
@@ -27,16 +27,16 @@ def endpoints(detectors: dict[str, Detector]) -> None:
         Args:
             image: The image file: JPEG, PNG, WebP or another kind that Pillow reads, at most 50 MiB.
             model: Which detector to ask; the first one offered if left out.
-            max_fpr: Call at most this share of photographs fake, such as 0.05; the model's own share if left out.
+            max_fpr: Predict at most this fraction of photographs fake, such as 0.05; the model's own if left out.
 
         Returns:
             A row: name (the file's), verdict ("real", "fake", "uncertain" or null), score (P(fake), 0 to 1),
-            model, sentence, warnings, provenance, disagreement, notes, error (why it was not judged, or null).
+            model, sentence, warnings, provenance, disagreement, notes, error (why it was not scored, or null).
         """
         name, path = upload_of(image)
         try:
             detector, rate = chosen(detectors, model, max_fpr)
-            return judged(detector, name, read_and_delete(path), rate)
+            return scored(detector, name, read_and_delete(path), rate)
         except ImageError as error:
             return answer(error_row(name, detector.name, str(error)))
         finally:
@@ -48,7 +48,7 @@ def endpoints(detectors: dict[str, Detector]) -> None:
         Args:
             url: Its http(s) address; private addresses are refused.
             model: Which detector to ask; the first one offered if left out.
-            max_fpr: Call at most this share of photographs fake, such as 0.05; the model's own share if left out.
+            max_fpr: Predict at most this fraction of photographs fake, such as 0.05; the model's own if left out.
 
         Returns:
             A row as `classify` returns it, with the address as its name.
@@ -56,7 +56,7 @@ def endpoints(detectors: dict[str, Detector]) -> None:
         detector, rate = chosen(detectors, model, max_fpr)
         address = str(url).strip()
         try:
-            return judged(detector, address, fetch(address, public_only=True), rate)
+            return scored(detector, address, fetch(address, public_only=True), rate)
         except ImageError as error:
             return answer(error_row(address, detector.name, str(error)))
 
@@ -75,11 +75,11 @@ def answer(row: Row) -> Row:
     return {"name": row["path"]} | {field: value for field, value in row.items() if field != "path"}
 
 
-def judged(detector: Detector, name: str, data: bytes, max_fpr: float | None) -> Row:
+def scored(detector: Detector, name: str, data: bytes, max_fpr: float | None) -> Row:
     """Return an image's row.
 
     Args:
-        detector: Who judges.
+        detector: Who scores it.
         name: What its sender calls it.
         data: The file's bytes.
         max_fpr: As a detector takes it.

@@ -1,4 +1,4 @@
-"""The Batch page: many images, or a zip of them, judged one after the other into a table."""
+"""The Batch page: many images, or a zip of them, scored one after the other into a table."""
 
 import os
 from collections.abc import Iterator
@@ -9,6 +9,8 @@ from typing import Any
 
 import gradio as gr
 from gradio import FileData
+from server.health import counter
+from server.uploads import delete, read_and_delete, refuse, upload_of
 
 from fakelens.cli.inputs.archives import Member, members
 from fakelens.data.decode import ImageError, decode_image
@@ -18,9 +20,7 @@ from fakelens.inference.verdict import Row, error_row, verdict_row
 from pages.api import answer
 from pages.batch_table import results_table
 from pages.choices import chosen, model_select, rate_select
-from pages.health import counter
-from pages.pictures import data_url
-from pages.uploads import delete, read_and_delete, refuse, upload_of
+from pages.data_urls import data_url
 
 MAX_FILES = 200  # images in one go, those in zips counted
 MAX_TOTAL = 200 * 2**20  # bytes of uploads in one go
@@ -30,7 +30,7 @@ ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # how a zip begins, the second an empty on
 
 @dataclass(frozen=True)
 class Item:
-    """One image to be judged.
+    """One image to be scored.
 
     Attributes:
         name: What its sender calls it; `photos.zip/inner.jpg` for one in a zip.
@@ -65,16 +65,16 @@ def page(detectors: dict[str, Detector]) -> None:
         detectors: By their names on the page; at least one.
     """
     gr.Markdown(
-        f"Up to {MAX_FILES} images at once, or a zip of them. Each gets a row, a bad one with the reason. Neither the "
-        "images nor the table are kept here: download the table before you leave the page."
+        f"Up to {MAX_FILES} images at once, or a zip of them. Neither the images nor the table are kept here: "
+        "download the table before you leave the page."
     )
     files = gr.File(file_count="multiple", label="Images, or a zip of images", height=220)
     with gr.Row():
         model = model_select(detectors)
         max_fpr = rate_select(detectors, model)
     with gr.Row():
-        go = gr.Button("Judge all", variant="primary")
-        stop = gr.Button("Stop", scale=0, min_width=120)
+        go = gr.Button("Score all", variant="primary", scale=0, min_width=200)
+        stop = gr.Button("Stop", scale=0, min_width=120, elem_classes="fl-stop")
     table = results_table()
 
     def fill(sent: list[Any] | None, name: str, rate: float | None) -> Iterator[tuple[Any, Any]]:
@@ -84,8 +84,8 @@ def page(detectors: dict[str, Detector]) -> None:
             items = items_of(sent)
             rows: list[Row] = []
             yield {"rows": [], "total": len(items), "done": False}, gr.skip()
-            for row, picture in judge(detector, items, rate):
-                rows.append(row | {"picture": picture})
+            for row, small in scored(detector, items, rate):
+                rows.append(row | {"thumbnail": small})
                 if len(rows) % CPU_BATCH == 0:
                     yield {"rows": list(rows), "total": len(items), "done": False}, gr.skip()
             yield {"rows": rows, "total": len(items), "done": True}, None
@@ -105,24 +105,33 @@ def page(detectors: dict[str, Detector]) -> None:
         concurrency_id="batch",
     )
     stop.click(None, cancels=[running], api_visibility="private")
+    endpoint(detectors)
+
+
+def endpoint(detectors: dict[str, Detector]) -> None:
+    """Add what the page does as an endpoint for programs.
+
+    Args:
+        detectors: By their names on the page; at least one.
+    """
 
     def classify_batch(
         files: list[FileData], model: str | None = None, max_fpr: float | None = None
     ) -> list[dict[str, Any]]:
-        """Judge many images, or zips of images: photographs, or AI-generated?
+        """Predict of many images, or zips of images, whether they are photographs or AI-generated.
 
         Args:
             files: Image files and zips of them, at most 200 images in all.
             model: Which detector to ask; the first one offered if left out.
-            max_fpr: Call at most this share of photographs fake, such as 0.05; the model's own share if left out.
+            max_fpr: Predict at most this fraction of photographs fake, such as 0.05; the model's own if left out.
 
         Returns:
             One row an image, in order: name, verdict ("real", "fake", "uncertain" or null), score (P(fake), 0 to 1),
-            model, sentence, warnings, provenance, disagreement, notes, error (why it could not be judged, or null).
+            model, sentence, warnings, provenance, disagreement, notes, error (why it could not be scored, or null).
         """
         try:
             detector, rate = chosen(detectors, model, max_fpr)
-            return [answer(row) for row, _ in judge(detector, items_of(files), rate, pictures=False)]
+            return [answer(row) for row, _ in scored(detector, items_of(files), rate, thumbnails=False)]
         finally:
             delete_all(files)
 
@@ -130,7 +139,7 @@ def page(detectors: dict[str, Detector]) -> None:
 
 
 def items_of(sent: Any) -> list[Item]:
-    """Return what there is to judge, in order, zips opened.
+    """Return what there is to score, in order, zips opened.
 
     Args:
         sent: What the client sent: a list of uploads.
@@ -154,21 +163,21 @@ def items_of(sent: Any) -> list[Item]:
     return items
 
 
-def judge(
-    detector: Detector, items: list[Item], max_fpr: float | None, pictures: bool = True
+def scored(
+    detector: Detector, items: list[Item], max_fpr: float | None, thumbnails: bool = True
 ) -> Iterator[tuple[Row, str]]:
-    """Yield each image's row and a small picture of it as a data URL, "" where there is none.
+    """Yield each image's row and a thumbnail of it as a data URL, "" where there is none.
 
     Args:
-        detector: Who judges.
+        detector: Who scores them.
         items: What `items_of` returned.
         max_fpr: As a detector takes it.
-        pictures: Draw small pictures.
+        thumbnails: Draw thumbnails.
     """
     for start in range(0, len(items), CPU_BATCH):
         for upload in {item.upload for item in items[start:] if item.upload}:
             with suppress(FileNotFoundError):
-                os.utime(upload)  # so that it is not swept away as forgotten while others are judged
+                os.utime(upload)  # so that it is not swept away as forgotten while others are scored
         batch = items[start : start + CPU_BATCH]
         read: list[bytes | ImageError] = []
         for item in batch:
@@ -178,18 +187,18 @@ def judge(
                 read.append(error)
         found = detector([data for data in read if isinstance(data, bytes)], max_fpr)
         counter.add(len(found))
-        judged = iter(found)
+        verdicts = iter(found)
         for item, data in zip(batch, read, strict=True):
             if isinstance(data, ImageError):
                 yield error_row(item.name, detector.name, str(data)), ""
                 continue
-            verdict = next(judged)
-            drawn = pictures and verdict.error is None
+            verdict = next(verdicts)
+            drawn = thumbnails and verdict.error is None
             yield verdict_row(item.name, detector.name, verdict), thumbnail(data) if drawn else ""
 
 
 def thumbnail(data: bytes) -> str:
-    """Return a small picture of an image file that decodes, as a data URL."""
+    """Return a thumbnail of an image file that decodes, as a data URL."""
     return data_url(decode_image(data).image, longest=THUMBNAIL)
 
 
@@ -204,7 +213,7 @@ def delete_all(sent: Any) -> None:
 
 def _check_count(count: int) -> None:
     if count > MAX_FILES:
-        raise refuse(f"These are {count} images; at most {MAX_FILES} are judged at once. Send them in parts.")
+        raise refuse(f"These are {count} images; at most {MAX_FILES} are scored at once. Send them in parts.")
 
 
 def _is_zip(name: str, path: Path) -> bool:

@@ -1,12 +1,12 @@
-"""Which detector is asked, and how many photographs it may call fake: a page's selects and what they stand for."""
+"""Which detector is asked, and how many false alarms it may raise: a page's selects and what they stand for."""
 
 from typing import Any
 
 import gradio as gr
+from server.uploads import refuse
 
 from fakelens.errors import UserError
 from fakelens.inference.detector import Detector
-from pages.uploads import refuse
 
 OWN = ""  # a select cannot hold None
 
@@ -22,13 +22,20 @@ def model_select(detectors: dict[str, Detector]) -> gr.Dropdown:
 
 
 def rates(detector: Detector) -> list[tuple[str, float | str]]:
-    """Return what a select of false-positive rates offers: the model's own first, then those that it carries.
+    """Return what a select of false-positive rates offers: the model's own first, then the others that it carries.
 
     Args:
         detector: A model; one that was not calibrated carries none.
     """
-    own: list[tuple[str, float | str]] = [("the model's own share of photographs", OWN)]
-    return own + [(f"at most {100 * rate:g} % of photographs", rate) for rate in sorted(detector.fpr_thresholds)]
+    default = detector.own_rate
+    own = "not measured" if default is None else percent(default)
+    others = [rate for rate in sorted(detector.fpr_thresholds) if rate != default]
+    return [(f"{own} (default)", OWN), *((percent(rate), rate) for rate in others)]
+
+
+def percent(rate: float) -> str:
+    """Return a rate in [0, 1] for reading."""
+    return f"{100 * rate:g} %"
 
 
 def rate_select(detectors: dict[str, Detector], model: gr.Dropdown) -> gr.Dropdown:
@@ -38,7 +45,14 @@ def rate_select(detectors: dict[str, Detector], model: gr.Dropdown) -> gr.Dropdo
         detectors: By their names on the page; at least one.
         model: The select of the models.
     """
-    select = gr.Dropdown(rates(next(iter(detectors.values()))), value=OWN, label='May be called "fake" by mistake')
+    first = rates(next(iter(detectors.values())))
+    select = gr.Dropdown(
+        first,
+        value=OWN,
+        label="Allowed false alarms",
+        info="How many of 100 photographs may be predicted fake by mistake",
+        elem_classes="fl-rate",
+    )
     model.change(
         lambda name: gr.Dropdown(rates(detectors[name]), value=OWN),
         model,

@@ -1,4 +1,4 @@
-"""The Compare page: one image through several models, and through what happens to pictures on their way."""
+"""The Compare page: one image through several models, and through what happens to images on their way."""
 
 from collections.abc import Iterator
 from html import escape
@@ -6,6 +6,8 @@ from typing import Any
 
 import gradio as gr
 from gradio import FileData
+from server.health import counter
+from server.uploads import delete, read_and_delete, refuse, upload_of
 
 from fakelens.data.decode import DecodedImage, ImageError, decode_image
 from fakelens.errors import UserError
@@ -15,15 +17,13 @@ from fakelens.inference.verdict import Row, verdict_row
 from pages.api import answer
 from pages.choices import chosen
 from pages.compare_tables import models_table, stability_table
-from pages.health import counter
-from pages.pictures import data_url
-from pages.uploads import delete, read_and_delete, refuse, upload_of
+from pages.data_urls import data_url
 from pages.verdict_card import error_card
+from pages.zone import zone
 
-EMPTY = '<p class="fl-quiet">The comparison appears here.</p>'
 SHOWN = 480  # pixels of the longer side
 # A wide table scrolls, and does not make the page as wide.
-STYLE = ".fl-wide { overflow-x: auto; contain: inline-size; } .fl-wide td:last-child { min-width: 8rem; }"
+STYLE = ".fl-wide { overflow-x: auto; contain: inline-size; }"
 
 
 def page(detectors: dict[str, Detector]) -> None:
@@ -33,14 +33,14 @@ def page(detectors: dict[str, Detector]) -> None:
         detectors: By their names on the page; at least one.
     """
     gr.Markdown(
-        "What does each model here say of one image, and does its verdict last when the image is compressed, shrunk, "
-        "taken off a screen or posted?"
+        ("What does each model here predict of one image, and does" if len(detectors) > 1 else "Does")
+        + " the verdict last when the image is compressed, shrunk, taken off a screen or posted?"
     )
-    image = gr.Image(
-        type="filepath", label="Image: drop, choose or paste one", sources=["upload", "clipboard"], height=230
-    )
-    models = gr.HTML(EMPTY, css_template=STYLE, elem_id="compared")
-    changes = gr.HTML(css_template=STYLE, elem_id="stability")
+    gr.HTML(zone("compare", "Scoring the image …"), padding=False)
+    sent = gr.JSON(visible=False)
+    ask = gr.Button("ask", elem_id="ask-compare", visible="hidden")
+    models = gr.HTML(css_template=STYLE, elem_id="compared", padding=False)
+    changes = gr.HTML(css_template=STYLE, elem_id="stability", padding=False)
 
     def fill(sent: Any) -> Iterator[tuple[Any, Any]]:
         """Show what the models say, then how stable each one's verdict is."""
@@ -48,33 +48,36 @@ def page(detectors: dict[str, Detector]) -> None:
             yield gr.skip(), gr.skip()
             return
         try:
-            name, data, picture = received(sent)
+            name, data, image = received(sent)
         except ImageError as error:
-            yield error_card(f"This image cannot be judged: {error}"), ""
+            yield error_card(f"This image cannot be scored: {error}", "compare"), ""
             return
         rows = compared(detectors, name, data)
-        shown = f'<img class="fl-compared" src="{data_url(picture.image, longest=SHOWN)}" alt="The image">'
-        shown += models_table(detectors, rows) + f"<p><strong>{escape(agreement(rows))}</strong></p>"
+        said = agreement(rows)
+        shown = f'<img class="fl-compared" src="{data_url(image.image, longest=SHOWN)}" alt="The image">'
+        shown += models_table(detectors, rows) + (f"<p><strong>{escape(said)}</strong></p>" if said else "")
         done = ""
         for label, detector in detectors.items():
-            yield shown, f'{done}<p class="fl-quiet" role="status">{escape(label)}: judging changed copies …</p>'
+            yield shown, f'{done}<p class="fl-quiet" role="status">{escape(label)}: scoring changed copies …</p>'
             try:
-                steps = stability(detector, picture.image)
+                steps = stability(detector, image.image)
             except UserError as error:
                 done += f"<p>{escape(str(error))}</p>"
                 continue
             done += stability_table(label, detector, steps)
         yield shown, done
 
-    image.input(
+    ask.click(
         fill,
-        image,
+        sent,
         [models, changes],
+        js="(...values) => window.fakelens.ask('compare', ...values)",
         api_visibility="private",
         preprocess=False,
-        show_progress="minimal",
+        show_progress="hidden",
+        trigger_mode="always_last",
         concurrency_id="compare",
-    ).then(None, js="() => null", outputs=image, api_visibility="private")
+    ).then(js="() => window.fakelens.rest('compare')", fn=None, api_visibility="private")
     endpoints(detectors)
 
 
@@ -92,15 +95,15 @@ def endpoints(detectors: dict[str, Detector]) -> None:
             image: The image file, at most 50 MiB.
 
         Returns:
-            `rows`, one a model, as `classify` returns them, with `max_fpr`, the share of photographs that the model's
-            threshold keeps to, or null; and `agreement`, a sentence.
+            `rows`, one a model, as `classify` returns them, with `max_fpr`, the false-positive rate that the
+            model's threshold keeps to, or null; and `agreement`, a sentence, or null where there is one model.
         """
         try:
             name, data, _ = received(image)
         except ImageError as error:
-            raise refuse(f"This image cannot be judged: {error}") from None
+            raise refuse(f"This image cannot be scored: {error}") from None
         rows = compared(detectors, name, data)
-        return {"rows": [answer(row) for row in rows], "agreement": agreement(rows)}
+        return {"rows": [answer(row) for row in rows], "agreement": agreement(rows) or None}
 
     def stable(image: FileData, model: str | None = None, max_fpr: float | None = None) -> dict[str, Any]:
         """Tell whether a model's verdict on an image lasts under JPEG compression, resizing, screenshots and posting.
@@ -108,7 +111,7 @@ def endpoints(detectors: dict[str, Detector]) -> None:
         Args:
             image: The image file, at most 50 MiB.
             model: Which detector to ask; the first one offered if left out.
-            max_fpr: Call at most this share of photographs fake, such as 0.05; the model's own share if left out.
+            max_fpr: Predict at most this fraction of photographs fake, such as 0.05; the model's own if left out.
 
         Returns:
             `model`; `steps`, each with `name`, `image_size` (width and height in pixels), `verdict` and `score`
@@ -116,10 +119,10 @@ def endpoints(detectors: dict[str, Detector]) -> None:
         """
         try:
             detector, rate = chosen(detectors, model, max_fpr)
-            _, _, picture = received(image)
-            steps = stability(detector, picture.image, rate)
+            _, _, decoded = received(image)
+            steps = stability(detector, decoded.image, rate)
         except UserError as error:
-            raise refuse(f"This image cannot be judged: {error}") from None
+            raise refuse(f"This image cannot be scored: {error}") from None
         finally:
             delete([upload_of(image)[1]])
         return {
@@ -136,7 +139,7 @@ def endpoints(detectors: dict[str, Detector]) -> None:
 
 
 def received(sent: Any) -> tuple[str, bytes, DecodedImage]:
-    """Return an upload's name, its bytes and its picture; the upload is deleted.
+    """Return an upload's name, its bytes and its image; the upload is deleted.
 
     Args:
         sent: What the client sent.
@@ -145,6 +148,8 @@ def received(sent: Any) -> tuple[str, bytes, DecodedImage]:
         ImageError: If it cannot be read.
         gradio.Error: If it is no upload.
     """
+    if isinstance(sent, dict) and "problem" in sent:  # the browser could not send it
+        raise ImageError(str(sent["problem"])[:300])
     name, path = upload_of(sent)
     data = read_and_delete(path)
     return name, data, decode_image(data)
@@ -168,24 +173,24 @@ def compared(detectors: dict[str, Detector], name: str, data: bytes) -> list[Row
 
 
 def agreement(rows: list[Row]) -> str:
-    """Say in a sentence whether the models agree.
+    """Say in a sentence whether the models agree; "" of one model alone, which has none to agree with.
 
     Args:
         rows: What `compared` returned; at least one.
     """
-    judged = [row for row in rows if row["verdict"] is not None]
-    if not judged:
-        return "No model could judge this image."
-    said = {word: [row["model"] for row in judged if row["verdict"] == word] for word in ("fake", "uncertain", "real")}
+    scored = [row for row in rows if row["verdict"] is not None]
+    if not scored:
+        return "No model could score this image."
+    if len(scored) == 1:
+        return ""
+    said = {word: [row["model"] for row in scored if row["verdict"] == word] for word in ("fake", "uncertain", "real")}
     said = {word: names for word, names in said.items() if names}
-    if len(judged) == 1:
-        return f"{judged[0]['model']} says {judged[0]['verdict']}; there is no second opinion here."
-    low, high = min(row["score"] for row in judged), max(row["score"] for row in judged)
+    low, high = min(row["score"] for row in scored), max(row["score"] for row in scored)
     spread = f"Their scores go from {low:.2f} to {high:.2f}."
     if len(said) == 1:
         return (
-            f"All {len(judged)} models say {next(iter(said))}. {spread} Models trained on the same images share their "
-            "mistakes, so this is less than that many independent opinions."
+            f"All {len(scored)} models predict {next(iter(said))}. {spread} Models trained on the same images share "
+            "their mistakes, so this is less than that many independent opinions."
         )
-    parts = [f"{word} {'says' if len(names) == 1 else 'say'} {', '.join(names)}" for word, names in said.items()]
+    parts = [f"{word} by {', '.join(names)}" for word, names in said.items()]
     return f"The models disagree: {'; '.join(parts)}. {spread} Rely on none of them alone."

@@ -1,64 +1,61 @@
-"""Three pictures drawn here, to try the page with: no file is shipped for them, and nobody's rights are in them.
+"""Three images that teach: a photograph, its reconstruction by an autoencoder, a file with content credentials.
 
-They are neither photographs nor made by a generator, so they show what the page says, not how good a detector is.
+`space/make_examples.py` made their files, of photographs that scikit-image ships and nobody has rights in.
 """
 
-import io
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageDraw, PngImagePlugin
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
-SIDE = (480, 320)  # pixels
-
-
-def examples() -> dict[str, tuple[str, bytes]]:
-    """Return the pictures' files by name, each with what it is to show."""
-    return {
-        "clouds.jpg": ("Noise like clouds, with a camera's name in it", clouds()),
-        "letter.png": ("A page of text: not what a detector is for", letter()),
-        "claimed.png": ("The same clouds, stating that a generator made them", claimed()),
-    }
+FOLDER = Path(__file__).parents[1] / "examples"
 
 
-def clouds() -> bytes:
-    """Draw noise whose power falls with frequency as a photograph's does, and save it as a camera would."""
-    exif = Image.Exif()
-    exif[271], exif[272] = "fakelens", "an example"  # make and model
-    return _saved(_noise(), "JPEG", quality=92, exif=exif)
+@dataclass(frozen=True)
+class Example:
+    """An image to try the page with.
+
+    Attributes:
+        file: Its name in the folder of examples.
+        title: What it is.
+        teaches: What to look at in its verdict.
+    """
+
+    file: str
+    title: str
+    teaches: str
 
 
-def letter() -> bytes:
-    """Draw a page of lines that stand for text."""
-    image = Image.new("RGB", SIDE, "white")
-    draw, lengths = ImageDraw.Draw(image), np.random.default_rng(0).integers(150, 400, 16)
-    for row, length in enumerate(lengths):
-        for start in range(30, 30 + int(length), 14):
-            draw.rectangle((start, 24 + 17 * row, start + 9, 30 + 17 * row), fill=(30, 30, 40))
-    return _saved(image, "PNG")
+EXAMPLES = (
+    Example("photograph.png", "A photograph", "As a camera took it, only smaller."),
+    Example(
+        "reconstruction.png", "The same, reconstructed", "An autoencoder drew every pixel anew. Look at the heat map."
+    ),
+    Example(
+        "credentials.jpg", "A file that says so", "Signed content credentials state that a model made it. See Origin."
+    ),
+)
 
 
-def claimed() -> bytes:
-    """Save the clouds as some generators' programs do, with their settings in the file."""
-    text = PngImagePlugin.PngInfo()
-    text.add_text(
-        "parameters", "clouds over the sea\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 480x320"
+def example_buttons() -> str:
+    """Return the examples as buttons, which `page.js` sees to."""
+    buttons = "".join(
+        f'<button type="button" data-fl="example" data-file="{one.file}"><img src="examples/{one.file}" alt="">'
+        f"<span><strong>{escape(one.title)}</strong> {escape(one.teaches)}</span></button>"
+        for one in EXAMPLES
     )
-    return _saved(_noise(), "PNG", pnginfo=text)
+    return f'<section class="fl-examples" aria-label="Examples"><h2>Or try one of these</h2>{buttons}</section>'
 
 
-def _noise() -> Image.Image:
-    width, height = SIDE
-    rows, columns = np.fft.fftfreq(height)[:, None] * height, np.fft.rfftfreq(width) * width
-    radius = np.hypot(rows, columns)
-    radius[0, 0] = np.inf
-    random = np.random.default_rng(1).normal(size=(height, width))
-    field = np.fft.irfft2(np.fft.rfft2(random) / radius**1.4, s=(height, width))
-    light = ((field - field.min()) / np.ptp(field))[..., None]
-    pixels = (1 - light) * np.array([70, 110, 175]) + light * np.array([245, 240, 232])
-    return Image.fromarray(pixels.round().astype(np.uint8))
+def route() -> Route:
+    """Return the route that serves the examples' files."""
+    files = {one.file: FOLDER / one.file for one in EXAMPLES}
 
+    async def example(request: Request) -> Response:
+        path = files.get(request.path_params["file"])
+        return FileResponse(path) if path else PlainTextResponse("There is no such example.", 404)
 
-def _saved(image: Image.Image, kind: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, format=kind, **options)
-    return file.getvalue()
+    return Route("/examples/{file}", example)

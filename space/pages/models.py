@@ -1,4 +1,4 @@
-"""What is known of a model: for the Judge page beside its verdict, and for the About page."""
+"""What is known of a model: for the Image page beside its verdict, and for the About page."""
 
 from pathlib import Path
 from typing import Any

@@ -33,9 +33,11 @@ def test_a_space_stands_on_its_own(tmp_path):
     assert tree(tmp_path / "space").keys() == files.keys()
     top = {"README.md", "app.py", "page.js", "requirements.txt", "style.css"}
     assert {name for name in files if "/" not in name} == top
-    assert {name for name in files if name.startswith("pages/")} == {
-        f"pages/{p.name}" for p in SPACE.glob("pages/*.py")
-    }
+    for kind in ("pages/*.py", "server/*.py", "examples/*"):
+        folder = kind.partition("/")[0]
+        assert {name for name in files if name.startswith(f"{folder}/")} == {
+            f"{folder}/{path.name}" for path in SPACE.glob(kind)
+        }
     card = metadata_load(tmp_path / "space" / "README.md")
     assert card["models"] == [MODEL, "user/other"] and card["app_file"] == "app.py" and card["sdk"] == "gradio"
     assert card["sdk_version"] == version("gradio") and card["license"] == "apache-2.0"
@@ -67,8 +69,8 @@ def imported(path, seen):
             names = [f"fakelens.{path.parent.name}.{name}" for name in names] if node.level else names
         for name in names:
             top, *rest = name.split(".")
-            if top in ("fakelens", "pages"):
-                module = (PACKAGE if top == "fakelens" else SPACE / "pages").joinpath(*rest)
+            if top in ("fakelens", "pages", "server"):
+                module = (PACKAGE if top == "fakelens" else SPACE / top).joinpath(*rest)
                 found |= imported(module.with_suffix(".py"), seen) | imported(module / "__init__.py", seen)
             else:
                 found.add(top)
@@ -91,9 +93,9 @@ def test_the_requirements_name_all_that_the_app_imports():
         ({"app.py": None}, [MODEL], "holds no app.py"),
         ({"style.css": None}, [MODEL], "holds no style.css"),
         (
-            {"pages/judge.py": f"token = 'hf_{'a' * 34}'\n"},
+            {"pages/image.py": f"token = 'hf_{'a' * 34}'\n"},
             [MODEL],
-            "pages/judge.py, line 1 holds a Hugging Face token",
+            "pages/image.py, line 1 holds a Hugging Face token",
         ),
         ({"page.js": f"const token = 'hf_{'a' * 34}';\n"}, [MODEL], "page.js, line 1 holds a Hugging Face token"),
         (

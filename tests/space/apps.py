@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -14,9 +15,11 @@ import httpx
 import pytest
 from gradio_client import Client
 
+import fakelens
 from tests.conftest import SCRIPTS
 
 SPACE = SCRIPTS.parent / "space"
+PACKAGE = Path(fakelens.__file__).resolve().parent
 if str(SPACE) not in sys.path:
     sys.path.insert(0, str(SPACE))  # where `python space/app.py` finds its `pages`, too
 app_script, batch, compare, compare_tables = map(
@@ -43,6 +46,16 @@ class App:
         """Return the tracebacks in the log."""
         return self.log.read_text(errors="replace").split("Traceback")[1:]
 
+    def own_tracebacks(self) -> list[str]:
+        """Return the tracebacks with a line of ours in them, wherever the checkout and the environment lie."""
+        files = [line for one in self.tracebacks() for line in re.findall(r'File "([^"]+)"', one)]
+        return [file for file in files if is_ours(Path(file))]
+
+
+def is_ours(file: Path) -> bool:
+    """Tell whether a file is the app's or the package's, and not a library's in an environment beside them."""
+    return any(folder in file.resolve().parents for folder in (SPACE.resolve(), PACKAGE))
+
 
 @contextlib.contextmanager
 def running(model, folder: Path):
@@ -60,7 +73,7 @@ def running(model, folder: Path):
     with app.log.open("w") as out:
         process = subprocess.Popen([sys.executable, SPACE / "app.py"], env=environment, stdout=out, stderr=out)
     try:
-        for _ in range(120):
+        for _ in range(280):  # a busy machine takes minutes to import everything
             with contextlib.suppress(httpx.HTTPError):
                 if httpx.get(f"{app.url}/health").status_code == 200:
                     break
@@ -71,7 +84,7 @@ def running(model, folder: Path):
         yield app
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 @contextlib.contextmanager

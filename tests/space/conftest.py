@@ -164,11 +164,11 @@ def spaces(chromium, runtime, space_script, serve, photographs, tmp_path_factory
     from fakelens.inference.onnx.export import Settings, export_model
 
     folder, made = tmp_path_factory.mktemp("spaces"), {}
-    pictures = [Image.open(photographs[name]) for name in ("chelsea.png", "coffee.png", "astronaut.png")]
+    images = [Image.open(photographs[name]) for name in ("chelsea.png", "coffee.png", "astronaut.png")]
     for kind, (name, side, processor_options, model_options) in MODELS.items():
         torch.manual_seed(0)
         model, processor = build_detector(name, **model_options), build_processor(name, side, **processor_options)
-        spread(model, torch.cat([processor(picture, return_tensors="pt")["pixel_values"] for picture in pictures]))
+        spread(model, torch.cat([processor(image, return_tensors="pt")["pixel_values"] for image in images]))
         model.config.uncertain_band = BAND
         for saved in (model, processor):
             saved.save_pretrained(folder / kind / "model")
@@ -181,7 +181,7 @@ def spaces(chromium, runtime, space_script, serve, photographs, tmp_path_factory
 
 @torch.no_grad()
 def spread(model, pixels):
-    """Draw weights with which pictures differ, and scale the last layer so that scores lie far apart."""
+    """Draw weights with which images differ, and scale the last layer so that scores lie far apart."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight)

@@ -15,7 +15,7 @@ from transformers import pipeline
 
 from fakelens.hub.publish import assemble
 from fakelens.hub.space import collect_space
-from tests.abuse import make_image as picture
+from tests.abuse import make_image
 from tests.conftest import SCRIPTS
 
 SPACE = SCRIPTS.parent / "space"
@@ -58,7 +58,7 @@ def test_a_fresh_environment_runs_the_published_space(tiny_model, fresh, tmp_pat
     with log.open("w") as out:
         app = subprocess.Popen([fresh, "app.py"], cwd=tmp_path / "repo", env=environment, stdout=out, stderr=out)
     try:
-        picture().save(tmp_path / "a.png")
+        make_image().save(tmp_path / "a.png")
         answer = connect(app, port, log).predict(handle_file(tmp_path / "a.png"), api_name="/classify")
     finally:
         app.terminate()

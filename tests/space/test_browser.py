@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 READ = """async ([base, settings, content]) => {
   const [{ decode }, { buildProcessor }] = await Promise.all(
-    ["picture.js", "processor.js"].map((name) => import(base + name)));
+    ["image.js", "processor.js"].map((name) => import(base + name)));
   const file = new Blob([Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0))]);
   const { data, dims } = buildProcessor(settings)(await decode(file));
   let text = "";
@@ -28,6 +28,11 @@ READ = """async ([base, settings, content]) => {
 REFUSAL = """async ([base, settings]) => {
   const { buildProcessor } = await import(base + "processor.js");
   try { buildProcessor(settings); return "taken"; } catch (error) { return error.message; }
+}"""
+# Where on the page the score's mark points.
+MARK = """scale => {
+  const { left, width } = scale.getBoundingClientRect();
+  return left + width * parseFloat(getComputedStyle(scale).getPropertyValue("--score"));
 }"""
 GIVE = """async ([how, content]) => {
   const transfer = new DataTransfer();
@@ -66,12 +71,20 @@ def test_scores_and_verdicts_are_pythons_and_nothing_is_sent(spaces, visit, phot
     expected = detector(paths)
     scores = np.array([one.score for one in expected])
     assert len({one.verdict for one in expected}) > 1 and np.ptp(scores) > 0.3
-    found = [choose(page, path) for path in paths]
+    found, said = [], []
+    for path in paths:
+        found.append(choose(page, path))
+        # The headline never stands alone, and no other number beside the sentence's speaks of probability.
+        said.append(page.inner_text("#sentence"))
+        assert "%" not in page.inner_text("#result") and "robability" not in page.inner_text("#result")
     differences = np.abs([score for score, _ in found] - scores)
     with capsys.disabled():
         print(f"\n{kind}: largest difference {differences.max():.1e} ({paths[differences.argmax()].name})")
     assert differences.max() < 1e-3, dict(zip(photographs, differences, strict=True))
     assert [verdict for _, verdict in found] == [one.verdict for one in expected]
+    # A score at the edge of two decimals may be rounded the other way.
+    alike = [one == other.sentence for one, other in zip(said, expected, strict=True)]
+    assert sum(alike) >= len(paths) - 1 and all(said)
     assert len(seen) == asked and all(one.startswith((url, f"blob:{url}")) for one in page.asked)
 
 
@@ -167,7 +180,7 @@ def test_a_space_that_was_not_built_whole_says_so(spaces, visit, serve, tmp_path
     assert words in answer(page)
 
 
-def test_browsers_that_cannot_judge_say_why(spaces, visit):
+def test_browsers_that_cannot_score_say_why(spaces, visit):
     *_, url, _ = spaces["crops"]
     page = visit(url, lambda page: page.add_init_script("delete globalThis.WebAssembly"))
     assert "WebAssembly switched off" in answer(page)
@@ -232,7 +245,18 @@ def test_everything_fits_on_phones_and_desktops(spaces, visit, photographs, tmp_
     wait_until_ready(page)
     choose(page, photographs["astronaut.jpg"])
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert "Nothing leaves this machine" in page.inner_text("#private") and "undecided" in page.inner_text("#meaning")
+    assert "Nothing leaves this machine" in page.inner_text("#private")
+    zones = page.locator("#zones li")
+    assert zones.all_inner_texts() == ["Real", "Uncertain", "Fake"]
+    widths = [zone.bounding_box()["width"] for zone in zones.all()]
+    assert max(widths) - min(widths) < 2
+    here = page.locator("#zones .here")
+    assert here.inner_text() == page.inner_text("#verdict")
+    mark, box = page.locator("#scale").evaluate(MARK), here.bounding_box()
+    assert box["x"] < mark < box["x"] + box["width"]
+    assert f"{here.inner_text().lower()}; real from 0.00 to 0.40" in page.locator("#scale").get_attribute(
+        "aria-valuetext"
+    )
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(23, 24, 28)"}[scheme]
     page.screenshot(path=tmp_path / f"{scheme}-{width}.png", full_page=True)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 
-from tests.abuse import make_image as picture
+from tests.abuse import make_image
 
 APP = Path(__file__).parents[2] / "space" / "app.py"
 
@@ -43,7 +43,7 @@ def client(tiny_model, tmp_path_factory):
 def test_an_image_gets_the_score_of_the_pipeline(client, tiny_model, tmp_path):
     from transformers import pipeline
 
-    picture().save(tmp_path / "a.png")
+    make_image().save(tmp_path / "a.png")
     answer = client.predict(handle_file(tmp_path / "a.png"), api_name="/classify")
     local = pipeline("image-classification", model=str(tiny_model), trust_remote_code=True)
     expected = {row["label"]: row["score"] for row in local(str(tmp_path / "a.png"))}
@@ -53,9 +53,9 @@ def test_an_image_gets_the_score_of_the_pipeline(client, tiny_model, tmp_path):
 
 def test_bad_images_get_a_message_and_the_app_lives_on(client, tmp_path):
     (tmp_path / "text.png").write_text("no image")
-    picture(4, 4).save(tmp_path / "small.png")
+    make_image(4, 4).save(tmp_path / "small.png")
     for name, words in (("small.png", "at least 8 x 8"), ("text.png", "not an image")):
         answer = client.predict(handle_file(tmp_path / name), api_name="/classify")
         assert words in answer["error"] and answer["verdict"] is None and answer["name"] == name
-    picture().save(tmp_path / "good.png")
+    make_image().save(tmp_path / "good.png")
     assert client.predict(handle_file(tmp_path / "good.png"), api_name="/classify")["verdict"] in ("real", "fake")

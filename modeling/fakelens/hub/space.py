@@ -27,7 +27,8 @@ from fakelens.hub.push import Published
 SDK = "gradio"
 APP, REQUIREMENTS = "app.py", "requirements.txt"
 BESIDE = ("style.css", "page.js")  # what the app reads at its start
-PAGES = "pages"  # its other modules
+MODULES = ("pages", "server")  # its other modules
+EXAMPLES = "examples"  # the images that it offers to be tried with
 SHIPPED = "fakelens/shipped"  # the models inside the package
 # Kinds of files that are not the package's -> the most bytes that one may have.
 LIMITS = {
@@ -35,7 +36,8 @@ LIMITS = {
     re.escape(REQUIREMENTS): 100_000,
     re.escape(CARD): 1_000_000,
     r"style\.css|page\.js": 100_000,
-    rf"{PAGES}/\w+\.py": 100_000,
+    rf"(?:{'|'.join(MODULES)})/\w+\.py": 100_000,
+    rf"{EXAMPLES}/\w+\.(?:png|jpg)": 300_000,
     rf"{SHIPPED}/\w+/(?:config|preprocessor_config|run)\.json": 1_000_000,
     rf"{SHIPPED}/\w+/README\.md": 1_000_000,
     rf"{SHIPPED}/\w+/model\.safetensors": 8_000_000,
@@ -43,7 +45,10 @@ LIMITS = {
 MARK = "fakelens/__init__.py"  # what tells a Space of ours from another
 # The package's source, and what lets the app ask which version it is. Left over from an earlier push, they would be
 # imported beside the new ones.
-REPLACED = re.compile(rf"fakelens/.+\.py|{SHIPPED}/.+|fakelens-[^/]+\.dist-info/METADATA|{PAGES}/\w+\.py")
+REPLACED = re.compile(
+    rf"fakelens/.+\.py|{SHIPPED}/.+|fakelens-[^/]+\.dist-info/METADATA|(?:{'|'.join(MODULES)})/\w+\.py"
+    rf"|{EXAMPLES}/\w+\.(?:png|jpg)"
+)
 # All that a dry run writes.
 SPACE_FILES = re.compile("|".join([*LIMITS, REPLACED.pattern]))
 
@@ -53,7 +58,8 @@ def collect_space(folder: Path, models: list[str]) -> Files:
 
     Args:
         folder: The app's folder, with `app.py`, `page.js`, `style.css`, `requirements.txt`, a `README.md` with front
-            matter, and its modules in `pages`.
+            matter, its modules in `pages` and `server`, and images in
+            `examples`.
         models: `USER/NAME` of each model that the app offers, the first one chosen beforehand; with none, it offers
             the model inside the package.
 
@@ -79,7 +85,9 @@ def collect_space(folder: Path, models: list[str]) -> Files:
             "A Space needs a model, and this copy of fakelens holds none. Name the ones on the Hub that it is to "
             "offer: --models USER/NAME ..."
         )
-    own = [folder / APP, *(folder / name for name in BESIDE), *sorted((folder / PAGES).glob("*.py"))]
+    own = [folder / APP, *(folder / name for name in BESIDE)]
+    own += [path for name in MODULES for path in sorted((folder / name).glob("*.py"))]
+    own += [path for kind in ("png", "jpg") for path in sorted((folder / EXAMPLES).glob(f"*.{kind}"))]
     files: Files = {**sources, **shipped, **{path.relative_to(folder).as_posix(): path for path in own}}
     # Python looks for an installed package's version beside the code, too.
     metadata = f"fakelens-{__version__}.dist-info/METADATA"

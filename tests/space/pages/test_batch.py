@@ -12,7 +12,7 @@ from gradio_client import handle_file
 
 from fakelens import load_detector
 from fakelens.inference.verdict import FIELDS
-from tests.abuse import make_image as picture
+from tests.abuse import make_image
 from tests.space.apps import batch, serving
 
 HOSTILE = "=cmd('<img src=x onerror=alert(1)>').png"
@@ -41,7 +41,7 @@ def uploads(tmp_path, monkeypatch):
 
 def png(seed=0):
     file = io.BytesIO()
-    picture(64, 48, seed).save(file, format="PNG")
+    make_image(64, 48, seed).save(file, format="PNG")
     return file.getvalue()
 
 
@@ -63,7 +63,7 @@ def test_each_input_has_its_row_in_order(app, tiny_model, tmp_path):
     assert [list(row) for row in rows] == [["name", *FIELDS[1:]]] * 7
     names = ["b.png", "text.jpg", "more.zip/x.png", "more.zip/y.png", "a.png"]
     assert [row["name"] for row in rows[:5]] == names and rows[6]["name"] == "b.png"
-    alone = load_detector(tiny_model, "cpu").scores([picture(64, 48, seed) for seed in (1, 3, 4, 2, 1, 1)])
+    alone = load_detector(tiny_model, "cpu").scores([make_image(64, 48, seed) for seed in (1, 3, 4, 2, 1, 1)])
     assert [row["score"] for row in rows if row["error"] is None] == pytest.approx(alone, abs=1e-6)
     assert "not an image" in rows[1]["error"] and rows[1]["score"] is None
     assert not app.uploaded()
@@ -86,7 +86,7 @@ def test_what_is_too_much_is_refused(uploads, monkeypatch):
 def test_an_upload_is_gone_once_it_was_read_and_all_are_when_the_visitor_stops(uploads, tiny_model):
     detector = load_detector(tiny_model, "cpu")
     sent = [uploads(f"{n}.png", png(n)) for n in range(6)] + [uploads("z.zip", zipped(a=png()))]
-    rows = batch.judge(detector, batch.items_of(sent), None)
+    rows = batch.scored(detector, batch.items_of(sent), None)
     row, thumbnail = next(rows)
     assert row["path"] == "0.png" and row["verdict"] and thumbnail.startswith("data:image/")
     assert [Path(one["path"]).exists() for one in sent] == [False] * 4 + [True] * 3  # a network's batch was read
@@ -106,10 +106,10 @@ def test_the_table_is_sorted_filtered_and_downloaded_in_the_browser(app, visit, 
         [tmp_path / name for name in names]
     )
     page.locator(".file-preview tr").nth(4).wait_for()
-    page.get_by_role("button", name="Judge all").click()
+    page.get_by_role("button", name="Score all").click()
     status = page.locator(".batch-status")
-    status.filter(has_text="not judged").wait_for()
-    assert status.inner_text().startswith("5 done: ") and "1 not judged" in status.inner_text()
+    status.filter(has_text="not scored").wait_for()
+    assert status.inner_text().startswith("5 done: ") and "1 not scored" in status.inner_text()
     heading, cells = page.get_by_role("columnheader"), page.locator(".batch tbody th")
     order = [*names[:4], "more.zip/x.png"]
     assert cells.all_inner_texts() == order and page.locator(".batch td img").count() == 4
@@ -121,14 +121,22 @@ def test_the_table_is_sorted_filtered_and_downloaded_in_the_browser(app, visit, 
     assert heading.filter(has_text="File").get_attribute("aria-sort") == "ascending"
     assert heading.filter(has_text="No.").get_attribute("aria-sort") == "none"
     assert cells.all_inner_texts()[1:3] == ["a.png", "b.png"]
-    page.get_by_role("button", name="P(fake)").click()
-    page.get_by_role("button", name="P(fake)").click()
-    assert heading.filter(has_text="P(fake)").get_attribute("aria-sort") == "descending"
+    page.locator("th button[data-key=score]").click()
+    page.locator("th button[data-key=score]").click()
+    assert heading.filter(has_text="Score").get_attribute("aria-sort") == "descending"
     scores = [float(text) for text in page.locator(".batch td.batch-number:nth-child(5)").all_inner_texts() if text]
     assert scores == sorted(scores, reverse=True) and cells.last.inner_text() == "text.jpg"  # without a score: last
-    page.get_by_label("Show").select_option("none")
+    # What the sentences of a verdict have in common stands above the table, once, and nowhere in it.
+    summary = page.locator(".batch-groups button")
+    assert sum(int(text.split()[1]) for text in summary.locator("strong").all_inner_texts()) == 5
+    said = [text for text in summary.locator("p").all_inner_texts() if text]
+    assert said and all(text.endswith(".") and "0." not in text for text in said)
+    remarks = page.locator(".batch tbody td:last-child").all_inner_texts()
+    assert not any("That is no proof" in text or "the detector's score" in text for text in remarks)
+    page.locator("[data-verdict=none]").click()
+    assert page.locator("[data-verdict=none]").get_attribute("aria-pressed") == "true"
     assert cells.all_inner_texts() == ["text.jpg"] and "1 shown" in status.inner_text()
-    page.get_by_label("Show").select_option("")
+    page.locator("[data-verdict=none]").click()
     page.get_by_label("Containing").fill("B.PNG")
     assert cells.all_inner_texts() == ["b.png"]
 
@@ -150,5 +158,5 @@ def test_the_table_is_sorted_filtered_and_downloaded_in_the_browser(app, visit, 
 def test_a_refusal_stands_on_the_page(app, visit):
     page = visit(app.url)
     page.get_by_role("tab", name="Batch").click()
-    page.get_by_role("button", name="Judge all").click()
+    page.get_by_role("button", name="Score all").click()
     page.get_by_role("alert").filter(has_text="Choose images first").wait_for()

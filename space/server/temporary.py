@@ -1,4 +1,4 @@
-"""Where uploads wait until they are judged: a private folder in memory, swept of what was left behind."""
+"""Where uploads wait until they are scored: a private folder in memory, swept of what was left behind."""
 
 import atexit
 import os
@@ -28,6 +28,11 @@ def private_folder() -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     threading.Thread(target=_sweep_for_ever, args=(folder,), daemon=True).start()
     return folder
+
+
+def upload_folder() -> Path:
+    """Return the folder that uploads are put in, which `private_folder` made."""
+    return Path(os.environ["GRADIO_TEMP_DIR"])
 
 
 def in_memory(folder: Path) -> bool:

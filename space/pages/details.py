@@ -1,4 +1,4 @@
-"""Beside a verdict: where the evidence lies, the frequencies, what the file states, the numbers."""
+"""Beside a verdict: the heat map, the frequencies, what the file states of its origin, the numbers."""
 
 from collections.abc import Mapping
 from html import escape
@@ -10,15 +10,15 @@ from PIL import Image
 
 from fakelens.explain.maps.frequency import log_spectrum, residual, what_to_look_for
 from fakelens.explain.maps.heatmap import COLOURS
-from pages.pictures import data_url
+from pages.data_urls import data_url
 
 MAP_SIDE = 384  # pixels of a map's longer side: it is smooth, and the browser enlarges it
-PLACES = (
+PARTS = (
     *("upper left", "top", "upper right"),
     *("left", "centre", "right"),
     *("lower left", "bottom", "lower right"),
 )
-STANDS_OUT = 0.1  # how far from 0.5 a place's evidence is, to be named
+STANDS_OUT = 0.1  # how far from 0.5 a part's mean is, to be named
 SAYS = {"ai": "AI-generated", "camera": "from a camera", "edited": "edited", "unknown": "says neither"}
 KINDS = {"c2pa": "C2PA content credentials", "exif": "EXIF", "xmp": "XMP", "iptc": "IPTC", "png_text": "PNG text"}
 SIGNATURES = {
@@ -29,69 +29,68 @@ SIGNATURES = {
 }
 
 
-def where(image: Image.Image, evidence: np.ndarray, how: str) -> str:
-    """Return a heat map over its picture, with a slider for its strength and a legend.
+def where(image: Image.Image, heat: np.ndarray, how: str) -> str:
+    """Return a heat map over its image, with a slider for its strength and a legend.
 
     Args:
-        image: The RGB picture.
-        evidence: Of its shape, in [0, 1]; 0.5 is no evidence.
+        image: The RGB image.
+        heat: Of its shape, in [0, 1]; 0.5 speaks for neither.
         how: A sentence on how the map was made, plain text.
     """
     colours = matplotlib.colormaps[COLOURS]
-    pixels = Image.fromarray((colours(evidence)[..., :3] * 255).round().astype(np.uint8))
+    pixels = Image.fromarray((colours(heat)[..., :3] * 255).round().astype(np.uint8))
     stops = ", ".join(matplotlib.colors.to_hex(colours(stop)) for stop in np.linspace(0, 1, 9))
-    words = places_sentence(evidence)
+    words = parts_sentence(heat)
     return (
         '<div class="fl-where" style="--strength:0.55"><figure class="fl-stack">'
-        f'<img src="{data_url(image)}" alt="The image that was judged">'
+        f'<img src="{data_url(image)}" alt="The image that was scored">'
         f'<img class="fl-map" src="{data_url(pixels, longest=MAP_SIDE)}" alt="Heat map. {words}"></figure>'
         '<div><label class="fl-slider">Strength of the colours <input type="range" min="0" max="100" value="55" '
         'data-fl="strength"></label>'
         f'<div class="fl-legend"><i style="background:linear-gradient(to right, {stops})"></i>'
-        "<span>0<br>speaks for a photograph</span><span>0.5<br>nothing</span>"
+        "<span>0<br>speaks for a photograph</span><span>0.5<br>neither</span>"
         "<span>1<br>speaks for AI-generated</span></div>"
-        f'<p>{words}</p><p class="fl-quiet">{escape(how)} The scale is the same for every picture.</p></div></div>'
+        f'<p>{words}</p><p class="fl-quiet">{escape(how)} The scale is the same for every image.</p></div></div>'
     )
 
 
-def places_sentence(evidence: np.ndarray) -> str:
-    """Say in words where a map's evidence lies, for those who cannot see it.
+def parts_sentence(heat: np.ndarray) -> str:
+    """Say in words which parts of a heat map stand out, for those who cannot see it.
 
     Args:
-        evidence: Of shape `(height, width)`, in [0, 1].
+        heat: Of shape `(height, width)`, in [0, 1].
     """
-    cells = [float(c.mean()) for row in np.array_split(evidence, 3) for c in np.array_split(row, 3, axis=1)]
+    cells = [float(c.mean()) for row in np.array_split(heat, 3) for c in np.array_split(row, 3, axis=1)]
     most, least = int(np.argmax(cells)), int(np.argmin(cells))
     found = []
     if cells[most] > 0.5 + STANDS_OUT:
-        found.append(f"the {PLACES[most]} speaks most for AI-generated ({cells[most]:.2f})")
+        found.append(f"the {PARTS[most]} speaks most for AI-generated ({cells[most]:.2f})")
     if cells[least] < 0.5 - STANDS_OUT:
-        found.append(f"the {PLACES[least]} most for a photograph ({cells[least]:.2f})")
-    return f"Of the picture's nine parts, {', '.join(found)}." if found else "No part of the picture stands out."
+        found.append(f"the {PARTS[least]} most for a photograph ({cells[least]:.2f})")
+    return f"Of the image's nine parts, {', '.join(found)}." if found else "No part of the image stands out."
 
 
 def frequencies(image: Image.Image) -> str:
     """Return the log spectrum and the residual, each with what to look for.
 
     Args:
-        image: The RGB picture.
+        image: The RGB image.
     """
     sentences = what_to_look_for()
     drawn = {"spectrum": ("Spectrum", log_spectrum(image)), "residual": ("Noise residual", residual(image))}
     figures = "".join(
-        f'<figure><img src="{data_url(picture)}" alt="{title} of the image"><figcaption><h3>{title}</h3>'
+        f'<figure><img src="{data_url(panel)}" alt="{title} of the image"><figcaption><h3>{title}</h3>'
         f"<p>{escape(sentences[key])}</p></figcaption></figure>"
-        for key, (title, picture) in drawn.items()
+        for key, (title, panel) in drawn.items()
     )
     return f'<p class="fl-quiet">For your eyes: none of this enters the score.</p><div class="fl-pair">{figures}</div>'
 
 
-def provenance(stated: Mapping[str, Any], disagreement: str | None) -> str:
+def origin(stated: Mapping[str, Any]) -> str:
     """Return what a file states of its origin as tables.
 
     Args:
         stated: A verdict's `provenance`.
-        disagreement: A verdict's.
     """
     facts = {
         "Format": stated.get("format") or "unknown",
@@ -111,17 +110,11 @@ def provenance(stated: Mapping[str, Any], disagreement: str | None) -> str:
         if rows
         else "<p>It claims nothing of its origin. Most images on the web have lost what they once stated.</p>"
     )
-    conflict = (
-        f'<section class="fl-box fl-conflict"><h3>The file and the detector disagree</h3><p>{escape(disagreement)}</p>'
-        "</section>"
-        if disagreement
-        else ""
-    )
     notes = "".join(f"<li>{escape(note)}</li>" for note in stated["notes"])
     return (
         '<p class="fl-quiet">Read from the file, and kept apart from the score: none of this enters it. Everything '
         "but a signature can be written by anyone.</p>"
-        f"{conflict}{_pairs(facts)}{claims}" + (f"<ul>{notes}</ul>" if notes else "")
+        f"{_pairs(facts)}{claims}" + (f"<ul>{notes}</ul>" if notes else "")
     )
 
 

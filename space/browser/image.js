@@ -1,4 +1,4 @@
-// An image file -> an upright picture whose 8-bit RGB pixels can be read, or a reason why not.
+// An image file -> an upright image whose 8-bit RGB pixels can be read, or a reason why not.
 // The same rules as in Python (fakelens.data.decode): EXIF orientation applied, transparency over white, colours as
 // they are stored, and the same smallest and largest size.
 import { UserError } from "./errors.js";
@@ -8,7 +8,7 @@ const MAX_PIXELS = 120_000_000;
 const MIN_SIDE = 8; // pixels
 const MAX_BYTES = 200 * 2 ** 20;
 
-// Decodes a file; the picture has `width`, `height`, `read` and `close`.
+// Decodes a file; the image has `width`, `height`, `read` and `close`.
 export async function decode(file) {
   if (file.size === 0) throw new UserError("This file is empty. Choose another image.");
   if (file.size > MAX_BYTES) throw new UserError(`This file is too large; at most ${MAX_BYTES / 2 ** 20} MiB are read.`);
@@ -64,7 +64,7 @@ function canvas(width, height) {
   return context;
 }
 
-// Some browsers add noise to the pixels that a page reads, against tracking; a detector would judge the noise.
+// Some browsers add noise to the pixels that a page reads, against tracking; a detector would score the noise.
 export function checkPixels() {
   const side = 16;
   const pattern = Uint8ClampedArray.from({ length: 4 * side * side }, (_, i) => (i % 4 === 3 ? 255 : (i * 37) % 256));

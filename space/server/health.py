@@ -1,4 +1,4 @@
-"""`/health`: for those who watch over the server. 503 until every model has judged a picture, then 200."""
+"""`/health`: for those who watch over the server. 503 until every model has scored an image, then 200."""
 
 import threading
 
@@ -10,11 +10,11 @@ from starlette.routing import Route
 from fakelens import __version__
 from fakelens.inference.detector import Detector
 
-TRIAL = 64  # pixels a side of the picture that a model is tried on
+TRIAL = 64  # pixels a side of the image that a model is tried on
 
 
 class State:
-    """Whether the models work, and how many images they have judged.
+    """Whether the models work, and how many images they have scored.
 
     Args:
         detectors: By their names on the page.
@@ -25,7 +25,7 @@ class State:
         self.ready = threading.Event()
 
     def warm_up(self) -> None:
-        """Let every model judge a picture: the first one takes longest, and shows whether it works at all."""
+        """Let every model score an image: the first one takes longest, and shows whether it works at all."""
         for detector in self.detectors.values():
             detector([Image.new("RGB", (TRIAL, TRIAL), "grey")])
         self.ready.set()
@@ -39,7 +39,7 @@ class State:
                 "status": "ready" if is_ready else "starting",
                 "version": __version__,
                 "models": list(self.detectors),
-                "judged": counter.judged,
+                "scored": counter.scored,
             }
             return JSONResponse(body, 200 if is_ready else 503, headers={"Cache-Control": "no-store"})
 
@@ -47,20 +47,20 @@ class State:
 
 
 class Counter:
-    """How many images were judged since the start, on every page and through the API."""
+    """How many images were scored since the start, on every page and through the API."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.judged = 0
+        self.scored = 0
 
     def add(self, count: int = 1) -> None:
         """Count images.
 
         Args:
-            count: How many were judged.
+            count: How many were scored.
         """
         with self._lock:
-            self.judged += count
+            self.scored += count
 
 
 counter = Counter()
