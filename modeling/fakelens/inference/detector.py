@@ -16,11 +16,11 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from fakelens.data.sources.label_rules import LabelRules
 from fakelens.errors import UserError
+from fakelens.inference.classes.readout import read_classes
 from fakelens.inference.folding import FoldedNetwork
 from fakelens.inference.loading import load_network
 from fakelens.inference.onnx_model import OnnxModel
 from fakelens.inference.reading import ImageSource, ReadImage, read_image
-from fakelens.inference.readout import read_classes
 from fakelens.inference.threads import worker_count, workers
 from fakelens.inference.verdict import Verdict, verdict_sentence
 from fakelens.provenance.read import disagreement

@@ -20,9 +20,9 @@ import fakelens.models  # noqa: F401  registers our classes, so that they load w
 from fakelens.data.sources.label_rules import LabelRules
 from fakelens.data.sources.rows import Source
 from fakelens.errors import UserError
+from fakelens.inference.classes.readout import model_classes
+from fakelens.inference.classes.zero_shot import ZeroShotClassifier, is_zero_shot
 from fakelens.inference.onnx_model import MODEL, OnnxModel
-from fakelens.inference.readout import model_classes
-from fakelens.inference.zero_shot import ZeroShotClassifier, is_zero_shot
 from fakelens.zoo.shipped import SHIPPED, model_folder
 
 ONNX_FOLDER = "onnx"  # where transformers.js keeps its files
