@@ -37,7 +37,7 @@ def client(tiny_model, tmp_path_factory):
             pytest.fail(f"the app did not start: {log.read_text()}")
     finally:
         app.terminate()
-        app.wait(20)
+        app.wait(60)
 
 
 def test_an_image_gets_the_score_of_the_pipeline(client, tiny_model, tmp_path):
