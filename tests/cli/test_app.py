@@ -182,7 +182,7 @@ def test_wrong_calls_end_with_one_message_and_exit_2(tmp_path, monkeypatch, tiny
 
 def test_help_shows_an_example_and_the_verb():
     result = run("--help")
-    assert result.exit_code == 0 and "Example: fakelens" in result.stdout and "`fakelens models`" in result.stdout
+    assert result.exit_code == 0 and "Example: fakelens" in result.stdout and "\n  models  " in result.stdout
     assert "--heatmap" in result.stdout and "--install-completion" in result.stdout
     verb = run("models", "--help")
     assert verb.exit_code == 0 and "models [OPTIONS]" in verb.stdout

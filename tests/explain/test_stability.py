@@ -16,7 +16,7 @@ def test_every_step_is_what_the_detector_says_of_that_image(tiny_model, monkeypa
     image, batches = make_image(120, 80), []
     predict = detector.predict
     monkeypatch.setattr(
-        detector, "score", lambda inputs: batches.append(len(inputs["pixel_values"])) or predict(inputs)
+        detector, "predict", lambda inputs: batches.append(len(inputs["pixel_values"])) or predict(inputs)
     )
     steps = stability(detector, image)
     assert batches == [10]

@@ -116,7 +116,12 @@ def test_ctrl_c_leaves_the_rows_that_were_printed_whole(tmp_path, tiny_model):
     make_image(64, 48).save(tmp_path / "a.png")
     words = ["detect", *[tmp_path / "a.png"] * 2000, "--model", tiny_model, "--batch-size", "1", "--json"]
     running = subprocess.Popen(
-        [*FAKELENS, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*FAKELENS, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts what runs in the background with interrupts ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     first = running.stdout.readline()
     running.send_signal(signal.SIGINT)
