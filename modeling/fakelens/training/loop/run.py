@@ -55,10 +55,10 @@ def train(recipe: Recipe) -> Path:
         return out / "model"
     started, clock = now(), time.monotonic()
     set_seed(recipe.run.seed)
-    data = open_training_data(recipe.data, recipe.run.seed, never_seen(recipe.model))
+    skips = SkipLog(out / "skipped.jsonl")
+    data = open_training_data(recipe.data, recipe.run.seed, never_seen(recipe.model), skips)
     if recipe.run.process_index == 0:
         write_json(out / "recipe.json", _plain(recipe.keys))
-    skips = SkipLog(out / "skipped.jsonl")
     joined = bool(recipe.model.members)
     result = join_members(recipe, out, data, train) if joined else run_phases(recipe, out, data, skips)
     if recipe.run.process_index == 0:

@@ -17,13 +17,13 @@ is "unknown generator".
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fakelens.cli.script import SOURCE
+from fakelens.cli.script import SOURCE, ReadArguments
 from fakelens.cli.verb import dataclass_verb
 from fakelens.data.transforms.views import VIEWS
 
 
-@dataclass
-class EvaluateArguments:
+@dataclass(kw_only=True)
+class EvaluateArguments(ReadArguments):
     """What to evaluate, on what."""
 
     model: list[str] = field(
@@ -92,6 +92,7 @@ def main(args: EvaluateArguments) -> None:
         device=args.device,
         limit=args.limit,
         trust_remote_code=args.trust_remote_code,
+        read=args.read_options(is_strict=False),
         attacks=args.attack,
         strengths=STRENGTHS if args.eps is None else args.eps,
         attack_limit=args.attack_limit,

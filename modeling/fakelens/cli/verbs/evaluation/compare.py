@@ -1,0 +1,66 @@
+r"""Compare detectors on one data set: one table, a column each, and paired tests against the first.
+
+    fakelens compare --model patch_lens USER/NAME --data path/to/folder --output runs/compared
+    fakelens compare --model patch_lens Organika/sdxl-detector USER/DETECTOR --data path/to/list.csv \
+        --label_map real=human,fake=ai --cameras my_phone --output runs/compared
+
+Any image classifier of transformers or timm, or its ONNX export, takes part. Where the names of its classes do not say
+which are real, --label_map or --real_label does. Writes the report of `fakelens evaluate` and compare.md, the table.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fakelens.cli.script import SOURCE, ReadArguments
+from fakelens.cli.verb import dataclass_verb
+
+
+@dataclass(kw_only=True)
+class CompareArguments(ReadArguments):
+    """What to compare, and on what."""
+
+    model: list[str] = field(metadata={"help": "Folders of models, or Hub repos; each is tested against the first."})
+    data: str = field(metadata={"help": SOURCE})
+    output: str = field(metadata={"help": "Folder for the report and the table."})
+    split: list[str] = field(default_factory=lambda: ["test"], metadata={"help": "Splits to compare on."})
+    cameras: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Collections of photographs straight from cameras, to count false positives on."},
+    )
+    stability: int = field(
+        default=60, metadata={"help": "Degrade so many images, to see how many verdicts change; 0 for none."}
+    )
+    limit: int | None = field(default=None, metadata={"help": "Read only so many rows from the start of each split."})
+    batch_size: int = field(default=32, metadata={"help": "Images per forward pass."})
+    device: str | None = field(default=None, metadata={"help": "cpu, cuda, cuda:1, mps; default: the fastest there."})
+    trust_remote_code: bool = field(
+        default=False, metadata={"help": "Run a repo's own code, for an architecture that is not installed here."}
+    )
+
+
+def main(args: CompareArguments) -> None:
+    """Compare, print the table, and say where it is."""
+    from accelerate import PartialState
+
+    from fakelens.evaluation.compare import compare_models
+    from fakelens.evaluation.report.side_by_side import print_side_by_side
+    from fakelens.evaluation.run import Options
+
+    options = Options(
+        batch_size=args.batch_size,
+        device=args.device,
+        limit=args.limit,
+        trust_remote_code=args.trust_remote_code,
+        robustness=args.stability > 0,
+        robustness_limit=args.stability or None,
+        audit=False,
+        gallery=0,
+        read=args.read_options(is_strict=False),
+    )
+    report = compare_models(args.model, args.data, Path(args.output), args.split, options, args.cameras)
+    if PartialState().is_main_process:
+        print_side_by_side(report, args.cameras)
+        print(f"The table is in {Path(args.output) / 'compare.md'}, the whole report beside it.")
+
+
+VERB = dataclass_verb("compare", main, CompareArguments, __doc__)
