@@ -11,6 +11,7 @@ from transformers import (
     BeitForImageClassification,
     BeitImageProcessor,
     CLIPConfig,
+    CLIPForImageClassification,
     CLIPImageProcessor,
     CLIPModel,
     CLIPTokenizer,
@@ -69,8 +70,18 @@ def timm(names):
     return TimmWrapperForImageClassification(config), ViTImageProcessor(size=SIDE)
 
 
+def clip_head(names):
+    vision = {"image_size": 32, "patch_size": 8, **SMALL}
+    text = {"vocab_size": 64, "max_position_embeddings": 8, "eos_token_id": 1, "bos_token_id": 0, **SMALL}
+    config = CLIPConfig(vision_config=vision, text_config=text, projection_dim=8, **labels(names))
+    return CLIPForImageClassification(config), CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=SIDE)
+
+
 def labels(names):
     return {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
+
+
+FAMILIES = [vit, swin, siglip, convnext, beit, timm, clip_head]
 
 
 def saved(made, folder):
@@ -87,15 +98,44 @@ def raw_probabilities(detector, image):
     return logits.softmax(-1)[0].numpy()
 
 
-@pytest.mark.parametrize("family", [vit, swin, siglip, convnext, beit, timm], ids=lambda family: family.__name__)
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
 def test_every_family_scores_by_the_names_of_its_classes(tmp_path, family):
     detector = load_detector(saved(family(["artificial", "human"]), tmp_path / "m"), "cpu")
     assert detector.classes == ("real", "artificial")
     image = make_image(seed=1)
+    assert detector.process([image])["pixel_values"].shape[-2:] == (32, 32)  # by its own processor
     expected = raw_probabilities(detector, image)
     assert detector.probabilities([image])[0] == pytest.approx(expected[[1, 0]], abs=1e-6)
     verdict = detector([image])[0]
     assert verdict.error is None and verdict.score == pytest.approx(expected[0], abs=1e-6)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
+def test_every_family_may_have_one_logit_or_many_kinds_of_fake(tmp_path, family):
+    image = make_image(seed=1)
+    one = load_detector(saved(family(["LABEL_0"]), tmp_path / "one"), "cpu", label_map="fake=LABEL_0")
+    with torch.inference_mode():
+        logit = one.model(**one.process([image])).logits.item()
+    assert one.scores([image])[0] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-6)
+    many = load_detector(saved(family(["sdxl", "real", "flux"]), tmp_path / "many"), "cpu")
+    assert many.classes == ("real", "sdxl", "flux")
+    assert many.scores([image])[0] == pytest.approx(1 - raw_probabilities(many, image)[1], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("names", "fake"),
+    [
+        (["artificial", "human"], 0),
+        (["ai", "hum"], 0),
+        (["Deepfake", "Realism"], 0),
+        (["AI-generated", "Photograph"], 0),
+        (["AI Generated", "Real Photo"], 0),
+        (["real_images", "ai_images"], 1),
+    ],
+)
+def test_published_names_of_classes_load_as_they_are(tmp_path, names, fake):
+    detector = load_detector(saved(vit(names), tmp_path / "m"), "cpu")
+    assert detector.readout.fake == (fake,) and detector.readout.real == (1 - fake,)
 
 
 def test_many_kinds_of_fake_add_up_and_skipped_classes_do_not_count(tmp_path):
@@ -210,7 +250,6 @@ def exported(tmp_path_factory):
     """A ViT as transformers.js lays it out: ONNX files in `onnx/`, settings above, no safetensors."""
     pytest.importorskip("onnxruntime")
     from fakelens.inference.onnx.export import write_graph
-    from fakelens.inference.onnx.int8 import quantise  # noqa: F401  only where it is installed
 
     home = tmp_path_factory.mktemp("js")
     saved(vit(["artificial", "human"]), home)
@@ -222,11 +261,28 @@ def exported(tmp_path_factory):
     return home, scores
 
 
-def test_an_onnx_repo_of_transformers_js_scores_as_its_pytorch_model(exported, tmp_path):
+def test_an_onnx_repo_of_transformers_js_scores_as_its_pytorch_model(exported):
     home, scores = exported
     assert load_detector(home, "cpu").scores([make_image(seed=1)]) == pytest.approx(scores, abs=1e-5)
+
+
+def test_its_quantised_copy_runs_too_alone_or_by_its_name(exported, tmp_path):
+    """As transformers.js makes it: weights alone in 8 bits, activations as they come."""
+    onnx = pytest.importorskip("onnx")
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    home, scores = exported
     copy = tmp_path / "quantised"
     shutil.copytree(home, copy)
-    (copy / "onnx" / "model.onnx").rename(copy / "onnx" / "model_quantized.onnx")
-    for name in (copy, copy / "onnx" / "model_quantized.onnx"):
-        assert load_detector(name, "cpu").scores([make_image(seed=1)]) == pytest.approx(scores, abs=1e-5)
+    quantised = copy / "onnx" / "model_quantized.onnx"
+    quantize_dynamic(copy / "onnx" / "model.onnx", quantised, weight_type=QuantType.QUInt8)
+    by_name = load_detector(quantised, "cpu")
+    (copy / "onnx" / "model.onnx").unlink()
+    alone = load_detector(copy, "cpu")
+    kinds = {tensor.data_type for tensor in onnx.load(quantised).graph.initializer}
+    assert onnx.TensorProto.UINT8 in kinds
+    found = alone.scores([make_image(seed=1)])
+    assert found == pytest.approx(by_name.scores([make_image(seed=1)]), abs=1e-9)
+    assert found == pytest.approx(scores, abs=0.05) and found != pytest.approx(scores, abs=1e-9)
+    whole = sum(p.numel() for p in load_detector(home, "cpu").model.parameters())
+    assert sum(p.numel() for p in alone.model.parameters()) == pytest.approx(whole, rel=0.2)

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial as bind
 from pathlib import Path
@@ -14,6 +14,7 @@ import torch
 from accelerate.utils import broadcast_object_list
 
 from fakelens.data.audit.audit import audit_source
+from fakelens.data.sources.label_rules import LabelRules
 from fakelens.data.sources.opening import ReadOptions, Source, open_source
 from fakelens.data.transforms.views import check_views
 from fakelens.errors import UserError
@@ -59,6 +60,7 @@ class Options:
             named.
         audit: Also say what file facts alone would score.
         read: What the user says of the columns and classes of the data, and of the models' classes.
+        model_rules: What the user says of single models' classes, by model; of the others `read` says it.
         gallery: Show so many images of each kind that each model was surest of; 0 for none.
     """
 
@@ -76,6 +78,7 @@ class Options:
     audit: bool = True
     gallery: int = EACH
     read: ReadOptions = field(default_factory=ReadOptions)
+    model_rules: Mapping[str, LabelRules] = field(default_factory=dict)
 
     def check(self) -> None:
         """Refuse what cannot be done; worth knowing before the work begins.
@@ -120,16 +123,19 @@ def evaluate_models(
     check_output(output)
     ranks, partial = Ranks.launched(options.device), output.absolute().with_name(f"{output.absolute().name}.partial")
     sources = [open_source(data, split, options.read) for split in dict.fromkeys(splits)]
-    paths = [path for model in models for path in find_checkpoints(model)]
-    check_label_map(options.read.rules, sources, paths, options.trust_remote_code)
+    found = [(path, model) for model in models for path in find_checkpoints(model)]
+    rules = {path: options.model_rules.get(model, options.read.rules) for path, model in found}
+    paths = [path for path, _ in found]
+    names = short_names(paths)
+    check_label_map(options.read.rules, sources, rules, options.trust_remote_code)
     evaluated = []
-    for path, name in zip(paths, short_names(paths), strict=True):
+    for path, name in zip(paths, names, strict=True):
         # One after the other: a folder of checkpoints need not fit in memory together.
         detector = load_detector(
             path,
             device=ranks.device(options.device),
             trust_remote_code=options.trust_remote_code,
-            rules=options.read.rules,
+            rules=rules[path],
         )
         views = tuple(dict.fromkeys(options.views))
         predictions = [

@@ -1,6 +1,6 @@
 """A model's folder or Hub repo -> its network and image processor, from safetensors or ONNX and nothing else."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,7 +20,7 @@ import fakelens.models  # noqa: F401  registers our classes, so that they load w
 from fakelens.data.sources.label_rules import LabelRules
 from fakelens.data.sources.rows import Source
 from fakelens.errors import UserError
-from fakelens.inference.classes.readout import model_classes
+from fakelens.inference.classes.readout import model_classes, read_classes
 from fakelens.inference.classes.zero_shot import ZeroShotClassifier, is_zero_shot
 from fakelens.inference.onnx_model import MODEL, OnnxModel
 from fakelens.zoo.shipped import SHIPPED, model_folder
@@ -125,41 +125,48 @@ def _home_of(exported: Path) -> Path:
 
 
 def check_label_map(
-    rules: LabelRules, sources: Iterable[Source], models: Iterable[str], trust_remote_code: bool = False
+    rules: LabelRules, sources: Iterable[Source], models: Mapping[str, LabelRules], trust_remote_code: bool = False
 ) -> None:
-    """Refuse a class in a label map that neither the data nor a model has.
+    """Refuse classes of models that are not understood, and a class in a label map that neither data nor models have.
+
+    Configurations are read and no weights: what is not understood is known before the first model has scored.
 
     Args:
-        rules: What the user says of both.
-        sources: The data; where only reading it all would tell its classes, nothing is refused.
-        models: Names of models.
+        rules: What the user says of the data and of the models.
+        sources: The data; where only reading it all would tell its classes, nothing that `rules` names is refused.
+        models: Names of models, and what the user says of each; those of `rules` share its names.
         trust_remote_code: Run a repo's own code for its configuration.
 
     Raises:
-        UserError: If there is one; the message lists the classes that there are.
+        UserError: If there is such a class; the message lists those that there are.
     """
-    if not rules.record():
-        return
     names: list[str] = []
+    all_known = True
     for source in sources:
-        if source.classes is None:
-            return
-        names += source.classes
-    for model in models:
-        exported = onnx_file(model)
-        repo = "/".join(model.split("/")[:2]) if is_hub_id(model) else model
-        home = str(model_folder(repo) if exported is None else _home_of(exported))
-        try:
-            config = AutoConfig.from_pretrained(home, trust_remote_code=trust_remote_code)
-        except (OSError, ValueError, KeyError, ImportError):
-            return  # loading the model says what is wrong
-        if is_zero_shot(config):
-            return
-        names += model_classes(config)
-    if missing := rules.missing(names):
+        names += source.classes or ()
+        all_known = all_known and source.classes is not None
+    for model, own in models.items():
+        config = _config_of(model, trust_remote_code)
+        if config is None or is_zero_shot(config):  # loading the model says what is wrong; texts are no names
+            all_known = all_known and own is not rules
+            continue
+        read_classes(config, own, model)
+        names += model_classes(config) if own is rules else []
+    if all_known and (missing := rules.missing(names)):
         raise UserError(
             f"The label map names {missing[0]!r}, which is no class of the data or the models: {', '.join(names)}."
         )
+
+
+def _config_of(model: str, trust_remote_code: bool) -> PreTrainedConfig | None:
+    """Return a model's configuration without its weights; None if it cannot be read."""
+    exported = onnx_file(model)
+    repo = "/".join(model.split("/")[:2]) if is_hub_id(model) else model
+    home = str(model_folder(repo) if exported is None else _home_of(exported))
+    try:
+        return AutoConfig.from_pretrained(home, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError, ImportError):
+        return None
 
 
 def onnx_file(name: str) -> Path | None:

@@ -134,12 +134,55 @@ class LabelRules:
             said.setdefault("skip" if label == SKIP else ID2LABEL[label], []).append(name)
         return ({"label_map": said} if said else {}) | ({} if self.real is None else {"real_label": self.real})
 
+    def or_else(self, label_map: Mapping[str, Any] | None) -> "LabelRules":
+        """Return these rules, and what a label map says of the classes that they do not name.
+
+        Args:
+            label_map: As `parse` takes it; None says nothing.
+
+        Raises:
+            UserError: If the map is not understood.
+        """
+        if label_map is None:
+            return self
+        more = LabelRules.parse(label_map)
+        named = dict(self.named)
+        return replace(self, named=(*self.named, *((key, label) for key, label in more.named if key not in named)))
+
     def _said(self, value: object) -> int | None:
         key = class_key(value)
         label = dict(self.named).get(key)
         if label is None and self.real is not None and is_placeholder(key) == is_placeholder(self.real):
             return REAL if key == self.real else FAKE
         return label
+
+
+def split_maps(said: Sequence[str], models: Sequence[str]) -> tuple[str | None, dict[str, str]]:
+    """Return the label map of data and of all models, and those that were said of one model: `MODEL=real=A,fake=B`.
+
+    Args:
+        said: Label maps, each with or without a model before it.
+        models: The models, as the user named them.
+
+    Raises:
+        UserError: If one begins with what is neither a model nor real, fake or skip, or a model has two.
+    """
+    shared: list[str] = []
+    own: dict[str, str] = {}
+    for one in said:
+        model = next((m for m in sorted(models, key=len, reverse=True) if one.startswith(f"{m}=")), None)
+        if model in own:
+            raise UserError(f"--label-map says two maps of the model {model}. Join them: {model}=real=NAME,fake=NAME.")
+        if model is not None:
+            own[model] = one.removeprefix(f"{model}=")
+        elif one.count("=") > 1 and one.partition("=")[0].strip().lower() not in TARGETS:
+            raise UserError(
+                f"--label-map says {one}, which begins with no model that is named here: {', '.join(models)}. It is "
+                "written MODEL=real=NAME,fake=NAME, the model as --model has it."
+            )
+        else:
+            shared.append(one)
+    return ",".join(shared) or None, own
 
 
 def class_key(name: object) -> str:

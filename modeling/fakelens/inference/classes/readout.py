@@ -10,6 +10,8 @@ from fakelens.data.sources.labels import FAKE, ID2LABEL, REAL
 from fakelens.data.sources.vocabulary import find_label
 from fakelens.errors import UserError
 
+REMEMBERED = "label_map"  # the key of a saved model's configuration that says what its classes mean
+
 
 @dataclass(frozen=True)
 class Readout:
@@ -42,9 +44,25 @@ class Readout:
         real = logits[:, list(self.real)].logsumexp(dim=1, keepdim=True)
         return torch.cat([real, logits[:, list(self.fake)]], dim=1)
 
+    def remember(self, config: PreTrainedConfig) -> None:
+        """Write into a configuration what its classes were taken for, where their names are not "real" and the fakes'.
+
+        A copy that is saved then needs no label map of the user's, in the browser either, and keeps its own names.
+
+        Args:
+            config: Of the model that is about to be saved.
+        """
+        real = [name for name, label in self.labels.items() if label == ID2LABEL[REAL]]
+        if [name.lower() for name in real] == [ID2LABEL[REAL]] and "skip" not in self.labels.values():
+            return
+        said: dict[str, list[str]] = {}
+        for name, label in self.labels.items():
+            said.setdefault(label, []).append(name)
+        setattr(config, REMEMBERED, said)
+
 
 def read_classes(config: PreTrainedConfig, rules: LabelRules, name: str) -> Readout:
-    """Find out what a model's classes mean.
+    """Find out what a model's classes mean: as the user says, as its configuration remembers, by the vocabulary.
 
     Args:
         config: The model's configuration.
@@ -55,8 +73,9 @@ def read_classes(config: PreTrainedConfig, rules: LabelRules, name: str) -> Read
         UserError: If it is not understood which classes are real and which fake, with the option that says so; or it
             has a regression head.
     """
-    ordered = sorted(config.id2label.items(), key=lambda item: int(item[0]))
-    names = [str(label) for _, label in ordered]
+    names = model_classes(config)
+    if rules.real not in map(class_key, names):
+        rules = rules.or_else(config.to_dict().get(REMEMBERED))
     if len(names) == 1:
         return _single(names[0], config, rules, name)
     labels = rules.labels_of(names, f"The model {name}")

@@ -82,6 +82,7 @@ def export_model(model: str, output: Path, settings: Settings | None = None) -> 
     with replacing(output) as folder:
         path = folder / MODEL
         write_graph(detector.model, sample.batch(0, 2), path)
+        detector.readout.remember(detector.model.config)
         detector.model.config.save_pretrained(folder)
         detector.processor.save_pretrained(folder)
         was = model_folder(model) / "run.json"  # says which generators it never saw

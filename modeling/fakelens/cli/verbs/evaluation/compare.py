@@ -11,12 +11,12 @@ which are real, --label_map or --real_label does. Writes the report of `fakelens
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fakelens.cli.script import SOURCE, ReadArguments
+from fakelens.cli.script import SOURCE, SeveralModelsArguments
 from fakelens.cli.verb import dataclass_verb
 
 
 @dataclass(kw_only=True)
-class CompareArguments(ReadArguments):
+class CompareArguments(SeveralModelsArguments):
     """What to compare, and on what."""
 
     model: list[str] = field(metadata={"help": "Folders of models, or Hub repos; each is tested against the first."})
@@ -46,6 +46,7 @@ def main(args: CompareArguments) -> None:
     from fakelens.evaluation.report.side_by_side import print_side_by_side
     from fakelens.evaluation.run import Options
 
+    read, model_rules = args.read_options()
     options = Options(
         batch_size=args.batch_size,
         device=args.device,
@@ -55,7 +56,8 @@ def main(args: CompareArguments) -> None:
         robustness_limit=args.stability or None,
         audit=False,
         gallery=0,
-        read=args.read_options(is_strict=False),
+        read=read,
+        model_rules=model_rules,
     )
     report = compare_models(args.model, args.data, Path(args.output), args.split, options, args.cameras)
     if PartialState().is_main_process:

@@ -77,7 +77,7 @@ def main(args: CalibrateArguments) -> None:
     detector = load_detector(args.model, args.device, args.trust_remote_code, rules=read.rules)
     detector.require_pytorch()
     source, skips = open_source(args.data, args.split, read), SkipLog()
-    check_label_map(read.rules, [source], [args.model], args.trust_remote_code)
+    check_label_map(read.rules, [source], {args.model: read.rules}, args.trust_remote_code)
     found = islice(examples(source, skips), args.limit)
     total = min((n for n in (source.rows, args.limit) if n is not None), default=None)
     progress = tqdm(found, total=total, desc="scoring", unit="image", disable=None)
@@ -124,6 +124,7 @@ def save(detector: "Detector", folder: Path, record: dict[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # Not over the files themselves: the model's weights may still be read from them.
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as work:
+            detector.readout.remember(detector.model.config)
             detector.model.save_pretrained(work)
             detector.processor.save_pretrained(work)
             (Path(work) / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
