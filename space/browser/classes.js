@@ -4,14 +4,16 @@ import { UserError } from "./errors.js";
 // What each logit is of, "real", "fake" or "skip": as the export wrote it beside the model's own names of its classes,
 // else all but "real" are fakes. What other names mean is Python's to know.
 export function readClasses(config) {
-  const labels = Object.entries(config.id2label ?? {})
-    .sort(([one], [other]) => one - other)
-    .map(([, label]) => String(label).toLowerCase());
   const said = new Map(
     Object.entries(config.label_map ?? {}).flatMap(([kind, names]) =>
       [names].flat().map((name) => [String(name).toLowerCase(), kind]),
     ),
   );
+  // transformers writes no names where they are LABEL_0, LABEL_1, ...
+  const names = config.id2label ?? Array.from(said, (_, i) => `LABEL_${i}`);
+  const labels = Object.entries(names)
+    .sort(([one], [other]) => one - other)
+    .map(([, label]) => String(label).toLowerCase());
   const classes = labels.map((label) => said.get(label) ?? (label === "real" ? "real" : "fake"));
   if (classes.length > 1 ? !classes.includes("real") : !said.has(labels[0])) {
     throw new UserError(

@@ -23,7 +23,8 @@ from fakelens import load_detector
 from fakelens.zoo.registry import build_detector, build_processor
 from tests.conftest import SCRIPTS, load_script
 
-MODULES = SCRIPTS.parent / "space" / "browser" / "node_modules" / "onnxruntime-web"
+PAGE = SCRIPTS.parent / "space" / "browser"
+MODULES = PAGE / "node_modules" / "onnxruntime-web"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),

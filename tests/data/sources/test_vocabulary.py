@@ -2,7 +2,7 @@
 
 import pytest
 
-from fakelens.data.sources.label_rules import SKIP, LabelRules
+from fakelens.data.sources.label_rules import SKIP, LabelRules, split_maps
 from fakelens.data.sources.labels import FAKE, REAL
 from fakelens.data.sources.vocabulary import find_label
 from fakelens.errors import UserError
@@ -104,7 +104,10 @@ def test_one_real_class_makes_generators_of_the_others():
     ("names", "message"),
     [
         (["LABEL_0", "LABEL_1"], "LABEL_0, LABEL_1, and none .* --label-map real=LABEL_0,fake=LABEL_1 or"),
-        (["photo", "real"], "photo, real all sound real"),
+        (
+            ["photo", "real"],
+            "photo, real all sound real.*'real=photo.real'.*real=photo,fake=real or real=photo,skip=real",
+        ),
         (["ai", "deepfake"], "ai, deepfake, which all sound fake"),
         (["echt", "gefälscht"], "echt, gefälscht, and none .*--label-map real=echt,fake=gefälscht"),
         (["真实", "生成"], "--label-map real=真实,fake=生成"),
@@ -181,3 +184,30 @@ def test_what_was_said_is_recorded():
     assert rules.record() == {"label_map": {"real": ["0"], "fake": ["1", "3"], "skip": ["2"]}}
     assert LabelRules.parse(rules.record()["label_map"]) == rules
     assert LabelRules.parse(real_label="human").record() == {"real_label": "human"} and LabelRules().record() == {}
+
+
+def test_what_a_saved_model_remembers_counts_where_the_user_says_nothing():
+    rules = LabelRules.parse("fake=a").or_else({"real": "a", "fake": ["b"], "skip": ["c"]})
+    assert dict(rules.named) == {"a": FAKE, "b": FAKE, "c": SKIP}
+    assert rules.or_else(None) == rules
+
+
+def test_a_map_with_a_model_before_it_is_of_that_model_alone():
+    models = ["patch_lens", "user/b", "runs/b=1"]
+    assert split_maps([], models) == (None, {})
+    said = ["real=0,fake=1", "user/b=real=LABEL_1,fake=LABEL_0", "skip=2", "runs/b=1=real=x,fake=y"]
+    shared, own = split_maps(said, models)
+    assert shared == "real=0,fake=1,skip=2"
+    assert own == {"user/b": "real=LABEL_1,fake=LABEL_0", "runs/b=1": "real=x,fake=y"}
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (["user/c=real=0,fake=1"], "begins with no model that is named here: user/a, user/b.*MODEL=real=NAME"),
+        (["user/a=real=0", "user/a=fake=1"], "two maps of the model user/a"),
+    ],
+)
+def test_a_map_of_no_model_and_two_maps_of_one_are_refused(said, message):
+    with pytest.raises(UserError, match=message):
+        split_maps(said, ["user/a", "user/b"])

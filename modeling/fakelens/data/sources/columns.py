@@ -3,7 +3,7 @@
 Also what is read at all: `ReadOptions`, the options that every verb, recipe and `open_source` share.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -136,11 +136,12 @@ class Columns:
             return self.said_by_name if class_key(value) == "1" else 1 - self.said_by_name
         return self.rules.label_of(value, self.where)
 
-    def check(self, values: Iterable[Any]) -> tuple[str, ...]:
+    def check(self, values: Iterable[Any], elsewhere: Callable[[], Iterable[Any]] | None = None) -> tuple[str, ...]:
         """Refuse classes that are not understood, and a label map of others, before the first image is read.
 
         Args:
             values: Every value of the label column.
+            elsewhere: Returns those of other splits, which the label map may name too; asked where one is missing.
 
         Returns:
             The classes' names.
@@ -151,13 +152,17 @@ class Columns:
         there = [value for value in values if value not in (None, "")]
         names = [self.class_of(value) for value in there]
         asked = self.rules.missing(there if self.class_names is None else names)
+        others: list[Any] = []
+        if asked and self.rules.is_strict and elsewhere is not None:
+            others = [value for value in elsewhere() if value not in (None, "")]
+            asked = self.rules.missing([*there, *others] if self.class_names is None else names)
         if asked and self.rules.is_strict:
             raise UserError(
                 f"{self.where} has the classes {in_words(names)}; the label map names {asked[0]!r}, which is not "
                 f"among them. {SAY_IT}"
             )
         if self.classes is None and len(there) > 1 and all(isinstance(value, str) for value in there):
-            self.rules.labels_of(there, self.where)
+            self.rules.labels_of(there, self.where, others)
         for value in there:
             self.label_of(value)
         return tuple(names)

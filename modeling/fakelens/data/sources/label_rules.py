@@ -1,5 +1,6 @@
 """What a user says of classes (`--label-map`, `--real-label`), and the vocabulary where they say nothing."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -78,12 +79,13 @@ class LabelRules:
             return label
         if isinstance(value, (bool, int, float)) or is_placeholder(value):
             raise UserError(f"{where} has the label {value!r} and no name for it. {example(['0', '1'])}")
+        known = f" The label map names {', '.join(name for name, _ in self.named)}." if self.named else ""
         raise UserError(
-            f"{where} has the label {value!r}, which is neither real nor fake by its words. {SAY_IT} "
+            f"{where} has the label {value!r}, which is neither real nor fake by its words.{known} {SAY_IT} "
             f"Rows of a class are left out with skip={value}."
         )
 
-    def labels_of(self, names: Sequence[object], where: str, may_repeat: bool = False) -> list[int]:
+    def labels_of(self, names: Sequence[object], where: str, elsewhere: Iterable[object] = ()) -> list[int]:
         """Return 0 (real), 1 (fake) or `SKIP` for every class of a closed list, such as a model's.
 
         Where one class is real, those that the vocabulary does not know are fakes: a model may name its generators.
@@ -91,23 +93,27 @@ class LabelRules:
         Args:
             names: The classes.
             where: What they are classes of, for the messages.
-            may_repeat: Take several names of real images for one class, as folders side by side are.
+            elsewhere: Classes that the label map may name too, such as those of other splits.
 
         Raises:
             UserError: If a name of the user's is missing, two classes sound real, none is real, all sound fake, or one
                 is neither real nor fake.
         """
         if not self.is_strict and self.real is not None and self.real not in map(class_key, names):
-            return replace(self, real=None).labels_of(names, where, may_repeat)  # it was said of something else
+            return replace(self, real=None).labels_of(names, where, elsewhere)  # it was said of something else
         listed = f"{where} has the classes {in_words(names)}"
-        if self.is_strict and (missing := self.missing(names)):
+        if self.is_strict and (missing := self.missing([*names, *elsewhere])):
             raise UserError(f"{listed}; the label map names {missing[0]!r}, which is not among them. {SAY_IT}")
         said = [self._said(name) for name in names]
         found = [find_label(name) if label is None else label for name, label in zip(names, said, strict=True)]
         sound = [name for name, label, own in zip(names, found, said, strict=True) if label == REAL and own is None]
-        if not may_repeat and (len(sound) > 1 or (sound and REAL in said)):
-            real = [name for name, label in zip(names, found, strict=True) if label == REAL]
-            raise UserError(f"{listed}, of which {in_words(real)} all sound real. {example(names)}")
+        if len(sound) > 1 or (sound and REAL in said):
+            real = [str(name) for name, label in zip(names, found, strict=True) if label == REAL]
+            both = shlex.quote(f"real={SEVERAL.join(real)}")
+            raise UserError(
+                f"{listed}, of which {in_words(real)} all sound real. If they are, say --label-map {both}; if not, "
+                f"what they are: --label-map real={real[0]},fake={real[1]} or real={real[0]},skip={real[1]}."
+            )
         if REAL not in found and (FAKE not in said or None in found):
             if names and all(label == FAKE for label in found):
                 raise UserError(f"{listed}, which all sound fake: none is of real images. {example(names)}")

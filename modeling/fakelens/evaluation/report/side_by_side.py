@@ -1,4 +1,7 @@
-"""report.json as one table of several detectors, a column each: the report's numbers on another page."""
+"""report.json as one table of several detectors, a column each: the report's numbers on another page.
+
+On the terminal, where a page's width ends, the columns go on in a second table below.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +13,11 @@ from rich.table import Table
 from fakelens.atomic import write_file
 from fakelens.errors import UserError
 from fakelens.evaluation.report.tables import table
-from fakelens.metrics.bootstrap import behind
 
 PAGE = "compare.md"
 DASH = "–"
+WIDTH = 100  # characters, where nobody looks on
+FIRST_COLUMN, COLUMN = 26, 23  # characters at most, borders with them
 NOTES = (
     "Intervals are 95 %. Macro is the mean AUROC over generators, each against all real images. Recall at 5 % and 1 % "
     "is at the threshold from which so many of these real images are predicted fake; false positives, recall and "
@@ -79,23 +83,27 @@ def side_by_side(report: dict[str, Any], split: str, cameras: Sequence[str] = ()
 
 
 def print_side_by_side(report: dict[str, Any], cameras: Sequence[str] = ()) -> None:
-    """Print the table of every split on the terminal.
+    """Print the table of every split on the terminal, as many detectors beside each other as fit.
 
     Args:
         report: The content of report.json.
         cameras: As of `side_by_side`.
     """
-    console = Console(markup=False)
+    console = Console(markup=False, highlight=False)
     if not console.is_terminal:
-        console = Console(markup=False, width=120)
+        console = Console(markup=False, highlight=False, width=WIDTH)
+    beside = max(1, (console.width - FIRST_COLUMN) // COLUMN)
     for split in report["data"]["splits"]:
         header, rows = side_by_side(report, split, cameras)
-        shown = Table(title=f"{report['data']['description']}, {split}, {_images(report, split)}")
-        for number, name in enumerate(header):
-            shown.add_column(name, overflow="fold", justify="right" if number else "left")
-        for row in rows:
-            shown.add_row(*row)
-        console.print(shown)
+        console.print(f"{report['data']['description']}: {split}, {_images(report, split)}")
+        for start in range(1, len(header), beside):
+            part = slice(start, start + beside)
+            shown = Table()
+            for name in (header[0], *header[part]):
+                shown.add_column(name, overflow="fold", justify="right" if name else "left")
+            for row in rows:
+                shown.add_row(row[0], *row[part])
+            console.print(shown)
     console.print(NOTES)
 
 
@@ -114,10 +122,18 @@ def write_side_by_side(report: dict[str, Any], folder: Path, cameras: Sequence[s
     for split in report["data"]["splits"]:
         header, rows = side_by_side(report, split, cameras)
         lines += ["", f"## {split}, {_images(report, split)}", "", table(header, rows)]
-    labels = [f"* {m['name']}: {', '.join(f'`{k}` is {v}' for k, v in m['labels'].items())}" for m in report["models"]]
-    lines += ["", NOTES, "", "What the detectors' classes were taken for:", "", *labels, ""]
-    write_file(folder / PAGE, "\n".join(lines))
+    write_file(folder / PAGE, "\n".join([*lines, "", *notes(report), ""]))
     return folder / PAGE
+
+
+def notes(report: dict[str, Any]) -> list[str]:
+    """Return what stands below a table, as lines of Markdown: how to read it, and what classes were taken for.
+
+    Args:
+        report: The content of report.json.
+    """
+    labels = [f"* {m['name']}: {', '.join(f'`{k}` is {v}' for k, v in m['labels'].items())}" for m in report["models"]]
+    return [NOTES, "", "What the detectors' classes were taken for:", "", *labels]
 
 
 def _images(report: dict[str, Any], split: str) -> str:
@@ -131,7 +147,8 @@ def _number(value: float | None) -> str:
 def _ranked(overall: dict[str, Any]) -> str:
     if overall["auroc"] is None:
         return DASH
-    return f"{overall['auroc']:.3f}{behind(overall['intervals']['auroc'])}"
+    ends = overall["intervals"]["auroc"]
+    return f"{overall['auroc']:.3f}" + ("" if ends is None else f" ({ends[0]:.3f}–{ends[1]:.3f})")
 
 
 def _worst(worst: dict[str, Any] | None) -> str:

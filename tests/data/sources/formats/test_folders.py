@@ -53,6 +53,22 @@ def test_the_user_says_what_folders_mean(tmp_path):
     assert skipped == {"of the class unklar": 1}
 
 
+def test_two_folders_that_sound_real_are_one_class_if_the_user_says_so(tmp_path):
+    spec = folders(tmp_path, "nature", "real", "ai")
+    with pytest.raises(UserError, match="nature, real all sound real.*--label-map 'real=nature|real'"):
+        open_source(spec, "train")
+    found, _ = read(spec, label_map="real=nature|real")
+    assert {row: label for row, (label, *_) in found.items()} == {"ai/0.png": 1, "nature/0.png": 0, "real/0.png": 0}
+    found, skipped = read(spec, label_map="real=real,skip=nature")
+    assert {label for label, *_ in found.values()} == {0, 1} and skipped == {"of the class nature": 1}
+
+
+def test_a_map_may_name_a_class_that_another_split_has(tmp_path):
+    spec = folders(tmp_path, "train/real", "train/fake", "train/unknown", "test/real", "test/fake")
+    assert len(read(spec, "test", label_map="skip=unknown")[0]) == 2
+    assert read(spec, label_map="skip=unknown")[1] == {"of the class unknown": 1}
+
+
 @pytest.mark.parametrize(
     ("names", "said", "message"),
     [

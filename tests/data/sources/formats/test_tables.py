@@ -110,6 +110,16 @@ def test_further_classes_are_skipped_and_counted_when_the_map_says_so(tmp_path, 
     assert labels == [0, 1] and counts == {f"of the class {skipped}": 2}
 
 
+def test_a_map_may_name_a_class_that_another_split_has(tmp_path):
+    rows = [{"image": image(n, None), "label": name} for n, name in enumerate(("real", "fake", "unknown"))]
+    kinds = [("image", datasets.Image()), ("label", "string")]
+    spec = table(tmp_path, kinds, rows)
+    table(tmp_path, kinds, rows[:2], "test-00000-of-00001.parquet")
+    assert read(spec, "test", label_map="skip=unknown")[0] == [0, 1]
+    with pytest.raises(UserError, match="names 'robot'"):
+        read(spec, "test", label_map="fake=robot")
+
+
 def test_rows_without_a_label_are_skipped_and_counted_and_kept_where_none_is_needed(tmp_path):
     spec = labelled(tmp_path, "string", ["real", None, "fake", ""])
     assert read(spec)[::2] == ([0, 1], {"no label": 2})

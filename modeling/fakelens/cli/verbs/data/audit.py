@@ -20,7 +20,7 @@ from fakelens.cli.script import SOURCE, ReadArguments
 from fakelens.cli.verb import dataclass_verb
 
 
-@dataclass(kw_only=True)
+@dataclass
 class AuditArguments(ReadArguments):
     """What to audit."""
 

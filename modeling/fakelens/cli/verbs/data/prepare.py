@@ -28,7 +28,7 @@ from fakelens.cli.script import ReadArguments
 from fakelens.cli.verb import dataclass_verb
 
 
-@dataclass(kw_only=True)
+@dataclass
 class PrepareArguments(ReadArguments):
     """What to prepare, and how."""
 

@@ -22,7 +22,7 @@ from fakelens.cli.script import SOURCE, ReadArguments
 from fakelens.cli.verb import dataclass_verb
 
 
-@dataclass(kw_only=True)
+@dataclass
 class ReconstructArguments(ReadArguments):
     """What to reconstruct, and by what."""
 

@@ -22,7 +22,7 @@ from fakelens.cli.verb import dataclass_verb
 from fakelens.data.transforms.views import VIEWS
 
 
-@dataclass(kw_only=True)
+@dataclass
 class EvaluateArguments(SeveralModelsArguments):
     """What to evaluate, on what."""
 

@@ -22,7 +22,7 @@ from fakelens.cli.script import LabelArguments
 from fakelens.cli.verb import dataclass_verb
 
 
-@dataclass(kw_only=True)
+@dataclass
 class PredictArguments(LabelArguments):
     """What to score, with what, and where to write."""
 

@@ -29,7 +29,7 @@ from fakelens.cli.script import SOURCE, ReadArguments
 from fakelens.cli.verb import dataclass_verb
 
 
-@dataclass(kw_only=True)
+@dataclass
 class ExportArguments(ReadArguments):
     """What to export, where to, and what to check it on."""
 

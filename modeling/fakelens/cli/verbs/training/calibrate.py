@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # torch and transformers take seconds to import: `--help` doe
 MEASURES = {"ece": "expected calibration error", "brier": "Brier score", "nll": "negative log-likelihood"}
 
 
-@dataclass(kw_only=True)
+@dataclass
 class CalibrateArguments(ReadArguments):
     """What to calibrate, on what, and where to write it."""
 

@@ -72,8 +72,9 @@ def open_folders(folder: Path, spec: str, split: str, description: str, options:
             f"{spec} is a folder of class folders and has no columns. Leave --image-column and --label-column out; "
             f"--generator-column {FOLDER} takes the folders above a class's for its generator."
         )
-    found = _of_split(_class_folders(folder, split, options.rules, spec), spec, split)
-    labels = _labels(found, options.rules, spec)
+    everywhere = _class_folders(folder, split, options.rules, spec)
+    found = _of_split(everywhere, spec, split)
+    labels = _labels(found, options.rules, spec, [one.name for one in everywhere])
     skips = options.skips or SkipLog()
     rows: dict[str, list[Any]] = {name: [] for name in FEATURES}
     for one in found:
@@ -188,11 +189,11 @@ def refuse_validation(spec: str, split: str) -> None:
         )
 
 
-def _labels(found: list[ClassFolder], rules: LabelRules, spec: str) -> dict[str, int]:
+def _labels(found: list[ClassFolder], rules: LabelRules, spec: str, everywhere: list[str]) -> dict[str, int]:
     names = {class_key(one.name): one.name for one in found}
     if len(names) == 1:  # a detector may be tested on one class alone
         return {key: rules.label_of(name, spec) for key, name in names.items()}
-    return dict(zip(names, rules.labels_of(list(names.values()), spec, may_repeat=True), strict=True))
+    return dict(zip(names, rules.labels_of(list(names.values()), spec, everywhere), strict=True))
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -130,12 +130,13 @@ def _open(
     options: ReadOptions,
     is_split_file: bool = False,
 ) -> Source:
-    tables = []
+    tables, everywhere = [], []
     for path in files:
         table = read_table(path)
         if not len(table):
             continue
         columns = find_columns(_features(table), options, str(path))
+        everywhere += [] if columns.label is None else table[columns.label].unique().to_pylist()
         if not is_split_file:
             table = _of_split(table, columns, spec, split)
         tables.append(_located(table, columns, path.parent, folder))
@@ -147,7 +148,9 @@ def _open(
         raise UserError(f"The lists of {spec} have a column of mixed types: {one_line(error)}.") from None
     columns = find_columns(_features(table), options, spec)
     _check_paths(table, columns, folder, spec)
-    classes = () if columns.label is None else columns.check(table[columns.label].unique().to_pylist())
+    classes = (
+        () if columns.label is None else columns.check(table[columns.label].unique().to_pylist(), lambda: everywhere)
+    )
     dataset = datasets.Dataset(table.select(columns.used))
     skips = options.skips or SkipLog()
     stream = to_rows(stream_of(dataset), options, spec, skips, folder)

@@ -1,6 +1,7 @@
 """Tables as streams of rows: Hub data sets, parquet and WebDataset shards; only the columns in use are ever read."""
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from datasets.packaged_modules.parquet.parquet import ParquetConfig
+from huggingface_hub import HfFileSystem
 
 from fakelens.data.sources.columns import Columns, ReadOptions, find_columns
 from fakelens.data.sources.label_rules import SKIP
@@ -22,6 +24,7 @@ from fakelens.errors import UserError
 # A row group of 100 MB is read in pieces: each loader worker has several shards open at once.
 SCAN = pads.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True, buffer_size=4 * 2**20)
 NO_LABEL = "no label"
+FEW = 32  # files on the Hub, of which the label column alone is read where a label map is to be checked
 
 
 def open_hub(spec: str, split: str, options: ReadOptions | None = None) -> Source:
@@ -47,6 +50,7 @@ def open_hub(spec: str, split: str, options: ReadOptions | None = None) -> Sourc
             builder.config.columns = columns.used
             builder.config.fragment_scan_options = SCAN
             stream = builder.as_streaming_dataset(split)
+        classes = _hub_classes(builder, shards, columns)
         skips = options.skips or SkipLog()
         stream = to_rows(stream, options, spec, skips)
     except UserError:
@@ -65,8 +69,20 @@ def open_hub(spec: str, split: str, options: ReadOptions | None = None) -> Sourc
     revision = revision or str(builder.hash or "")
     return Source(
         *(spec, split, f"Hub data set {repo}", rows, revision, stream, shards, skips, options.record()),
-        classes=columns.class_names,
+        classes=classes,
     )
+
+
+def _hub_classes(builder: datasets.DatasetBuilder, shards: Sequence[str], columns: Columns) -> tuple[str, ...] | None:
+    """Return the names of a split's classes, None where only reading it all would tell.
+
+    Of a large data set a label map shows itself wrong at the first row that it leaves open.
+    """
+    files = [file for split in (builder.config.data_files or {}).values() for file in split]
+    is_cheap = isinstance(builder.config, ParquetConfig) and len(files) <= FEW
+    if columns.class_names is not None or columns.label is None or not columns.rules.record() or not is_cheap:
+        return columns.class_names
+    return columns.check(_labels(shards, columns), lambda: _labels(files, columns))
 
 
 def open_shards(folder: Path, spec: str, split: str, description: str, options: ReadOptions | None = None) -> Source:
@@ -99,8 +115,7 @@ def open_shards(folder: Path, spec: str, split: str, description: str, options: 
     classes = columns.class_names
     if classes is None and columns.label is not None and options.rules.record():
         # Worth reading one column for: what the label map names that is not there.
-        labels = [pq.read_table(shard, columns=[columns.label])[columns.label].unique() for shard in shards]
-        classes = columns.check(dict.fromkeys(value for part in labels for value in part.to_pylist()))
+        classes = columns.check(_labels(shards, columns), lambda: _labels(sorted(folder.rglob("*.parquet")), columns))
     stream = datasets.load_dataset(
         "parquet",
         data_files={split: [str(p) for p in shards]},
@@ -113,6 +128,23 @@ def open_shards(folder: Path, spec: str, split: str, description: str, options: 
     stream = to_rows(stream, options, spec, skips, folder)
     said = options.record()
     return Source(spec, split, description, rows, "", stream, (), skips, said, classes=classes)
+
+
+def _labels(shards: Iterable[Path | str], columns: Columns) -> list[Any]:
+    """Return every value of the label column of some shards, each once, reading no other column.
+
+    Args:
+        shards: Files, or addresses of files on the Hub, "hf://..."; those without the column have none.
+        columns: The data's.
+    """
+    found: dict[Any, None] = {}
+    for shard in shards:
+        with HfFileSystem().open(shard) if isinstance(shard, str) else shard.open("rb") as file:
+            parquet = pq.ParquetFile(file)
+            if columns.label in parquet.schema_arrow.names:
+                values = parquet.read(columns=[columns.label])[columns.label].unique()
+                found |= dict.fromkeys(values.to_pylist())
+    return list(found)
 
 
 def open_webdataset(
