@@ -10,6 +10,7 @@ from fakelens.data.splits import protocols
 from fakelens.errors import UserError
 from fakelens.training.recipe.recipe import load_recipe
 from tests.abuse import make_image
+from tests.readme import ROOT
 from tests.tiny_data import image
 
 IMAGE, TEXT = datasets.Image(), datasets.Value("string")
@@ -108,6 +109,9 @@ def test_every_protocol_says_where_it_comes_from(name):
     assert protocol.data is None or protocol.license
     text = (protocols.PUBLISHED / f"{name}.yaml").read_text(encoding="utf-8")
     assert text.startswith("# ") and yaml.safe_load(text)["tried"] is (name == "openfake")
+    assert ("# Not fetched when this was written: tried on " in text) is (name != "openfake")
+    page = (ROOT / "docs" / "your-detector-your-data.md").read_text(encoding="utf-8")
+    assert f"`{name}`" in page
 
 
 def test_openfake_holds_out_twenty_generators_and_is_tested_on_core_and_reddit_apart():

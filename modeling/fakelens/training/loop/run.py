@@ -82,7 +82,7 @@ def train(recipe: Recipe) -> Path:
             **result.facts,
         }
         if recipe.model.start_from and data.apart:
-            record["continual"] = compare(recipe.model.start_from, detector, data)
+            record["continual"] = compare(recipe.model.start_from, detector, data, recipe.model.start_label_map)
             write_comparison(record["continual"], out)
         result.model.requires_grad_(True)
         result.model.save_pretrained(out / "model")

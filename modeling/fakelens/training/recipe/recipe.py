@@ -39,6 +39,10 @@ class ModelArguments:
         default=None,
         metadata={"help": "Train this detector further (a folder or Hub repo), with its own head and processor."},
     )
+    start_label_map: Any = field(
+        default=None,
+        metadata={"help": "What its classes mean where their names do not say: real=NAME,fake=NAME, or a mapping."},
+    )
     image_size: int | None = field(default=None, metadata={"help": "Input side in pixels; default: the network's."})
     model_options: dict[str, Any] = field(default_factory=dict, metadata={"help": "Further settings of the network."})
     processor_options: dict[str, Any] = field(
