@@ -32,6 +32,7 @@ from transformers import (
 
 from fakelens import load_detector
 from fakelens.errors import UserError
+from fakelens.zoo.registry import build_detector, build_processor
 from tests.abuse import make_image
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
@@ -147,6 +148,16 @@ def test_many_kinds_of_fake_add_up_and_skipped_classes_do_not_count(tmp_path):
     raw = raw_probabilities(detector, image)
     assert detector.scores([image])[0] == pytest.approx((raw[0] + raw[1]) / raw[:3].sum(), abs=1e-6)
     assert detector.readout.labels == {"AI": "fake", "Deepfake": "fake", "Real": "real", "unknown": "skip"}
+
+
+@pytest.mark.parametrize("name", ["custom_cnn", "timm/test_efficientnet"])
+def test_a_generator_of_our_own_networks_may_have_any_name(tmp_path, name):
+    names = ["real", "other", "unknown", "LABEL_3", "photo-real-v2"]
+    home = saved((build_detector(name, labels=names), build_processor(name, 32)), tmp_path / "m")
+    detector = load_detector(home, "cpu")
+    assert detector.classes == tuple(names) and detector.readout.fake == (1, 2, 3, 4)
+    with pytest.raises(UserError, match="names 'robot'"):
+        load_detector(home, "cpu", label_map="fake=robot")
 
 
 def test_several_real_classes_count_as_one(tmp_path):

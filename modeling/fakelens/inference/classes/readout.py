@@ -9,6 +9,7 @@ from fakelens.data.sources.label_rules import SKIP, LabelRules, class_key
 from fakelens.data.sources.labels import FAKE, ID2LABEL, REAL
 from fakelens.data.sources.vocabulary import find_label
 from fakelens.errors import UserError
+from fakelens.models import DetectorConfig
 
 REMEMBERED = "label_map"  # the key of a saved model's configuration that says what its classes mean
 
@@ -75,7 +76,12 @@ def read_classes(config: PreTrainedConfig, rules: LabelRules, name: str) -> Read
     """
     names = model_classes(config)
     if rules.real not in map(class_key, names):
-        rules = rules.or_else(config.to_dict().get(REMEMBERED))
+        remembered = config.to_dict().get(REMEMBERED)
+        if (
+            isinstance(config, DetectorConfig) and names[0] == ID2LABEL[REAL]
+        ):  # of ours: the others are fakes
+            remembered = {ID2LABEL[REAL]: names[0], ID2LABEL[FAKE]: names[1:]}
+        rules = rules.or_else(remembered)
     if len(names) == 1:
         return _single(names[0], config, rules, name)
     labels = rules.labels_of(names, f"The model {name}")
