@@ -19,11 +19,12 @@ DASH = "–"
 WIDTH = 100  # characters, where nobody looks on
 FIRST_COLUMN, COLUMN = 26, 23  # characters at most, borders with them
 NOTES = (
-    "Intervals are 95 %. Macro is the mean AUROC over generators, each against all real images. Recall at 5 % and 1 % "
-    "is at the threshold from which so many of these real images are predicted fake; false positives, recall and "
-    "accuracy are at each detector's own threshold. Images/s counts every view, with reading and decoding, in this "
-    "run. The difference is AUROC less that of the first detector, with DeLong's p, adjusted by Holm's method for all "
-    "pairs, splits and views of the run."
+    "Intervals are 95 %. Macro is the mean AUROC over generators, each against all real images. Recall at 5 % and 1 %"
+    " is at the threshold from which so many of these real images are predicted fake; recall and false positives are "
+    "at each detector's own threshold. Images/s counts every view, with reading and decoding, in this run: they "
+    "compare with each other alone. Stability is the fraction of verdicts that JPEG, resizing, blur, noise and their "
+    "like leave as they were. The difference is AUROC less that of the first detector, with DeLong's p, adjusted by "
+    "Holm's method for all pairs, splits and views of the run."
 )
 
 
@@ -58,7 +59,7 @@ def side_by_side(report: dict[str, Any], split: str, cameras: Sequence[str] = ()
         return result(model)["overall"]
 
     rows = [
-        row("parameters", lambda m: f"{m['parameters'] / 1e6:.1f} M"),
+        row("parameters", lambda m: _parameters(m["parameters"])),
         row("input, pixels", lambda m: " x ".join(map(str, m["input_size"])) if m["input_size"] else DASH),
         row("images/s", lambda m: f"{m['images_per_second']:.1f}"),
     ]
@@ -104,7 +105,7 @@ def print_side_by_side(report: dict[str, Any], cameras: Sequence[str] = ()) -> N
             for row in rows:
                 shown.add_row(row[0], *row[part])
             console.print(shown)
-    console.print(NOTES)
+    console.print("\n".join(notes(report)))
 
 
 def write_side_by_side(report: dict[str, Any], folder: Path, cameras: Sequence[str] = ()) -> Path:
@@ -138,6 +139,10 @@ def notes(report: dict[str, Any]) -> list[str]:
 
 def _images(report: dict[str, Any], split: str) -> str:
     return f"{report['data']['splits'][split]['scored']} images"
+
+
+def _parameters(count: int) -> str:
+    return f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count / 1e3:.1f} k"
 
 
 def _number(value: float | None) -> str:

@@ -75,11 +75,9 @@ def read_classes(config: PreTrainedConfig, rules: LabelRules, name: str) -> Read
             has a regression head.
     """
     names = model_classes(config)
-    if rules.real not in map(class_key, names):
+    if rules.real not in [class_key(one) for one in names]:
         remembered = config.to_dict().get(REMEMBERED)
-        if (
-            isinstance(config, DetectorConfig) and names[0] == ID2LABEL[REAL]
-        ):  # of ours: the others are fakes
+        if isinstance(config, DetectorConfig) and names[0] == ID2LABEL[REAL]:  # of ours: the others are fakes
             remembered = {ID2LABEL[REAL]: names[0], ID2LABEL[FAKE]: names[1:]}
         rules = rules.or_else(remembered)
     if len(names) == 1:

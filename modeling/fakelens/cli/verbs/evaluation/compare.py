@@ -48,11 +48,13 @@ def main(args: CompareArguments) -> None:
     """Compare, print the table, and say where it is."""
     from accelerate import PartialState
 
+    from fakelens.cli.stop import silence_libraries
     from fakelens.evaluation.compare import compare_models
     from fakelens.evaluation.report.board import check_board, write_board
     from fakelens.evaluation.report.side_by_side import print_side_by_side
     from fakelens.evaluation.run import Options
 
+    silence_libraries()
     board = None if args.board is None else Path(args.board)
     if board is not None:
         check_board(board)

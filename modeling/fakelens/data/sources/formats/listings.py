@@ -130,7 +130,8 @@ def _open(
     options: ReadOptions,
     is_split_file: bool = False,
 ) -> Source:
-    tables, everywhere = [], []
+    tables: list[pa.Table] = []
+    everywhere: list[Any] = []
     for path in files:
         table = read_table(path)
         if not len(table):
