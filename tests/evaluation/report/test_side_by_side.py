@@ -80,7 +80,7 @@ def test_the_table_is_printed_within_a_hundred_columns_however_many_detectors_th
     for shown, blocks in ((report, 1), (many, 3)):
         print_side_by_side(shown)
         said = capsys.readouterr().out
-        assert said.count("false positives ") == blocks and max(map(len, said.splitlines())) <= 100
+        assert said.count("│ false positives ") == blocks and max(map(len, said.splitlines())) <= 100
         auroc = side_by_side(shown, "test")[1][3]
         assert auroc[0] == "AUROC, raw" and all(cell in said for cell in auroc[1:])  # in one line each
 

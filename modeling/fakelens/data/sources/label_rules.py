@@ -107,7 +107,7 @@ class LabelRules:
         said = [self._said(name) for name in names]
         found = [find_label(name) if label is None else label for name, label in zip(names, said, strict=True)]
         sound = [name for name, label, own in zip(names, found, said, strict=True) if label == REAL and own is None]
-        if len(sound) > 1 or (sound and REAL in said):
+        if len(set(map(class_key, sound))) > 1 or (sound and REAL in said):
             real = [str(name) for name, label in zip(names, found, strict=True) if label == REAL]
             both = shlex.quote(f"real={SEVERAL.join(real)}")
             raise UserError(

@@ -26,6 +26,8 @@ _NOT = frozenset({"not", "non", "no"})
 # Classes that are neither, whatever stands beside them: never taken for a generator's name.
 _NEITHER = "unknown other others unsure uncertain undefined unlabeled unlabelled none null nan na background ambiguous"
 
+MOST = 12  # names in a sentence
+
 # What a user who is asked can answer.
 SAY_IT = f"Say which is which with --label-map {ID2LABEL[REAL]}=NAME,{ID2LABEL[FAKE]}=NAME or --real-label NAME."
 WORDS = {REAL: frozenset(_REAL.split()), FAKE: frozenset(_FAKE.split())}
@@ -107,4 +109,6 @@ def in_words(names: Iterable[object]) -> str:
     Args:
         names: The classes.
     """
-    return ", ".join(map(str, names)) or "(none)"
+    listed = list(map(str, names))
+    more = f", ... ({len(listed)} in all)" if len(listed) > MOST else ""
+    return (", ".join(listed[:MOST]) or "(none)") + more

@@ -37,6 +37,7 @@ def read(spec, split="train", **said):
     [
         ("string", ["real", "fake"], {}),
         ("string", ["Real Photo", "AI Generated"], {}),
+        ("string", ["Real", "FAKE"], {}),
         ("string", ["echt", "falsch"], {"label_map": "real=echt,fake=falsch"}),
         ("string", ["echt", "falsch"], {"real_label": "echt"}),
         ("bool", [False, True], {"label_map": "real=0,fake=1"}),
@@ -110,6 +111,10 @@ def test_further_classes_are_skipped_and_counted_when_the_map_says_so(tmp_path, 
     assert labels == [0, 1] and counts == {f"of the class {skipped}": 2}
 
 
+def test_one_class_in_several_spellings_is_one(tmp_path):
+    assert read(labelled(tmp_path, "string", ["real", "REAL", " Real", "fake"]))[0] == [0, 0, 0, 1]
+
+
 def test_a_map_may_name_a_class_that_another_split_has(tmp_path):
     rows = [{"image": image(n, None), "label": name} for n, name in enumerate(("real", "fake", "unknown"))]
     kinds = [("image", datasets.Image()), ("label", "string")]
@@ -137,6 +142,10 @@ def test_rows_without_a_label_are_skipped_and_counted_and_kept_where_none_is_nee
         ("int64", [0, 1], {}, "label 0 and no name for it.*--label-map real=0,fake=1 or"),
         ("string", ["real", "cat"], {}, "the label 'cat', which is neither.*skip=cat"),
         (datasets.ClassLabel(names=["ai", "deepfake"]), [0, 1], {}, "ai, deepfake, which all sound fake"),
+        ("string", ["ai", "deepfake"], {}, "ai, deepfake, which all sound fake.*--label-map real=ai,fake=deepfake or"),
+        ("string", ["nature", "real", "ai"], {}, "nature, real all sound real"),
+        ("string", ["echt", "falsch"], {}, "echt, falsch, and none is known.*real=echt,fake=falsch"),
+        ("string", [f"a{chr(97 + n)}" for n in range(20)], {}, r"aa, ab, .*al, ... \(20 in all\), and none is known"),
         (datasets.ClassLabel(names=["photo", "real"]), [0, 1], {}, "photo, real all sound real"),
         (datasets.ClassLabel(names=["a", "b"]), [0, 1], {}, "a, b, and none is known.*real=a,fake=b"),
         (

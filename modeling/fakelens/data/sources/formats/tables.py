@@ -112,10 +112,7 @@ def open_shards(folder: Path, spec: str, split: str, description: str, options: 
         rows += file.metadata.num_rows
         schema = schema or file.schema_arrow
     columns = find_columns(datasets.Features.from_arrow_schema(schema), options, spec)
-    classes = columns.class_names
-    if classes is None and columns.label is not None and options.rules.record():
-        # Worth reading one column for: what the label map names that is not there.
-        classes = columns.check(_labels(shards, columns), lambda: _labels(sorted(folder.rglob("*.parquet")), columns))
+    classes = _shard_classes(folder, shards, columns, options)
     stream = datasets.load_dataset(
         "parquet",
         data_files={split: [str(p) for p in shards]},
@@ -128,6 +125,19 @@ def open_shards(folder: Path, spec: str, split: str, description: str, options: 
     stream = to_rows(stream, options, spec, skips, folder)
     said = options.record()
     return Source(spec, split, description, rows, "", stream, (), skips, said, classes=classes)
+
+
+def _shard_classes(
+    folder: Path, shards: Sequence[Path], columns: Columns, options: ReadOptions
+) -> tuple[str, ...] | None:
+    """Return the names of a split's classes, having refused those that are not understood; None if there are none."""
+    if columns.class_names is not None or columns.label is None or not options.is_labelled:
+        return columns.class_names
+    try:
+        found = _labels(shards, columns)
+    except (OSError, pa.ArrowInvalid):  # damaged inside: who reads the rows says which shard
+        return None
+    return columns.check(found, lambda: _labels(sorted(folder.rglob("*.parquet")), columns))
 
 
 def _labels(shards: Iterable[Path | str], columns: Columns) -> list[Any]:
