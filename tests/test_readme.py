@@ -55,7 +55,7 @@ NOT_RUN = {
 SLOW = (
     "torchrun",
     "accelerate",
-    *(f"fakelens {name} " for name in ("ablate", "evaluate", "leave-one-out", "train")),
+    *(f"fakelens {name} " for name in ("ablate", "compare", "evaluate", "leave-one-out", "train")),
 )
 SLOW += ("fakelens publish ",)  # needs the report of an evaluation before it
 

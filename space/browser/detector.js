@@ -1,4 +1,5 @@
 // The model's folder -> a detector: an image in, P(fake), a verdict and its sentence out, as in Python.
+import { pFake, readClasses } from "./classes.js";
 import { UserError } from "./errors.js";
 import * as ort from "./onnxruntime/ort.wasm.bundle.min.mjs";
 import { buildProcessor } from "./processor.js";
@@ -11,12 +12,7 @@ export async function loadDetector(report) {
   const [config, settings, sentences] = await Promise.all(
     ["config", "preprocessor_config", "sentences"].map(async (name) => (await ask(`model/${name}.json`)).json()),
   );
-  const labels = Object.entries(config.id2label ?? {})
-    .sort(([one], [other]) => one - other)
-    .map(([, label]) => String(label).toLowerCase());
-  if (!labels.includes("real")) {
-    throw new UserError(`The model has the classes ${labels.join(", ")}; a detector needs one named 'real'.`);
-  }
+  const classes = readClasses(config);
   const threshold = config.decision_threshold ?? 0.5;
   const band = config.uncertain_band ?? [threshold, threshold];
   const process = buildProcessor(settings);
@@ -31,7 +27,7 @@ export async function loadDetector(report) {
     const { data, dims } = process(image);
     const inputs = { pixel_values: new ort.Tensor("float32", data, dims) };
     const outputs = await attempt("The model and its preprocessor_config.json do not fit", session.run(inputs));
-    const score = pFake(outputs.logits.data, labels.indexOf("real"));
+    const score = pFake(outputs.logits.data, classes);
     if (!Number.isFinite(score)) throw new UserError("The model's score is not a number. Choose another image.");
     const verdict = score >= band[1] ? "fake" : score < band[0] ? "real" : "uncertain";
     return { score, band, verdict, sentence: sentences[verdict][rounded(score)] };
@@ -41,14 +37,6 @@ export async function loadDetector(report) {
 // What a score is called in a sentence: two decimals, and never certain.
 function rounded(score) {
   return score > 0.99 ? "above 0.99" : score < 0.01 ? "below 0.01" : score.toFixed(2);
-}
-
-// The probability of every class but "real": exact near 0, where one minus P(real) is not.
-function pFake(logits, real) {
-  const top = Math.max(...logits);
-  const parts = Array.from(logits, (logit) => Math.exp(logit - top));
-  const sum = parts.reduce((total, part) => total + part, 0);
-  return parts.reduce((total, part, i) => (i === real ? total : total + part), 0) / sum;
 }
 
 async function attempt(what, promise) {

@@ -7,8 +7,8 @@ from gradio import FileData
 from server.health import counter
 from server.uploads import delete, read_and_delete, upload_of
 
-from fakelens.cli.inputs.web import fetch
 from fakelens.data.decode import ImageError
+from fakelens.data.web import fetch
 from fakelens.inference.detector import Detector
 from fakelens.inference.verdict import Row, error_row, verdict_row
 from pages.choices import chosen

@@ -10,8 +10,8 @@ from PIL import Image
 from server.health import counter
 from server.uploads import read_and_delete, refuse, upload_of
 
-from fakelens.cli.inputs.web import fetch
 from fakelens.data.decode import ImageError, decode_image
+from fakelens.data.web import fetch
 from fakelens.errors import UserError
 from fakelens.explain.maps.heatmap import heat_map
 from fakelens.explain.maps.occlusion import occlusion_map

@@ -13,8 +13,8 @@ import anyio.to_thread
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fakelens.cli.inputs.web import fetch
 from fakelens.data.decode import ImageError
+from fakelens.data.web import fetch
 from server.temporary import upload_folder
 from server.upload_route import API
 

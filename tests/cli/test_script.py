@@ -42,6 +42,7 @@ WRONG = {
     "audit": (["--data", "no/where/at/all"], "no/where/at/all"),
     "build_browser_space": (["--model", "no/where/at/all", "--output", "out"], "no/where/at/all"),
     "calibrate": (["--model", "no/where/at/all", "--data", "sample", "--output", "out"], "no/where/at/all"),
+    "compare": (["--model", "no/where/at/all", "b", "--data", "sample", "--output", "out"], "no/where/at/all"),
     "evaluate": (["--model", "no/where/at/all", "--data", "sample", "--output", "out"], "no/where/at/all"),
     "export": (["--model", "no/where/at/all", "--output", "out"], "no/where/at/all"),
     "leave_one_out": (["no.yaml", "--output", "out"], "no.yaml"),

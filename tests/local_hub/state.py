@@ -1,6 +1,7 @@
 """The local Hub's state: repos, LFS objects, requests so far; and what a test can ask of it and do to it."""
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -47,7 +48,7 @@ class Hub:
             "HF_HUB_OFFLINE": "0",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "NO_PROXY": "127.0.0.1",
-        }
+        } | {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}  # the checkout under test
         self.repos: dict[tuple[str, str], Repo] = {}
         self.lfs: dict[str, bytes] = {}
         self.requests: list[Request] = []

@@ -23,7 +23,8 @@ from fakelens import load_detector
 from fakelens.zoo.registry import build_detector, build_processor
 from tests.conftest import SCRIPTS, load_script
 
-MODULES = SCRIPTS.parent / "space" / "browser" / "node_modules" / "onnxruntime-web"
+PAGE = SCRIPTS.parent / "space" / "browser"
+MODULES = PAGE / "node_modules" / "onnxruntime-web"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -170,6 +171,8 @@ def spaces(chromium, runtime, space_script, serve, photographs, tmp_path_factory
         model, processor = build_detector(name, **model_options), build_processor(name, side, **processor_options)
         spread(model, torch.cat([processor(image, return_tensors="pt")["pixel_values"] for image in images]))
         model.config.uncertain_band = BAND
+        if kind == "native":  # as strangers name their classes
+            model.config.id2label, model.config.label2id = {0: "human", 1: "artificial"}, {"human": 0, "artificial": 1}
         for saved in (model, processor):
             saved.save_pretrained(folder / kind / "model")
         export_model(str(folder / kind / "model"), folder / kind / "onnx", Settings(images=2))

@@ -167,7 +167,7 @@ def test_each_thing_that_goes_wrong_has_its_message_and_the_page_lives_on(spaces
     "name, content, words",
     [
         ("model/model.onnx", None, "model/model.onnx is missing"),
-        ("model/config.json", '{"id2label": {"0": "cat", "1": "dog"}}', "needs one named 'real'"),
+        ("model/config.json", '{"id2label": {"0": "cat", "1": "dog"}}', "none is known as that of real images"),
         ("model/model.onnx", "no model", "The model does not load"),
         ("onnxruntime/ort.wasm.bundle.min.mjs", None, "The detector does not start"),
     ],

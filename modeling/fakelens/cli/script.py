@@ -4,16 +4,116 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fakelens.errors import UserError
 
+if TYPE_CHECKING:  # datasets takes a second to import: `--help` does without
+    from fakelens.data.sources.columns import ReadOptions
+    from fakelens.data.sources.label_rules import LabelRules
+
 Arguments = TypeVar("Arguments")
 
+
+@dataclass(kw_only=True)
+class LabelArguments:
+    """What the classes of a model, or of data, mean."""
+
+    label_map: str | None = field(
+        default=None,
+        metadata={
+            "help": "What classes mean where their names do not say: real=NAME,fake=NAME,skip=NAME; several as A|B."
+        },
+    )
+    real_label: str | None = field(
+        default=None, metadata={"help": "The class of real images; every class that is not named is then fake."}
+    )
+
+
+@dataclass(kw_only=True)
+class ColumnArguments:
+    """What the columns of data are."""
+
+    image_column: str | None = field(default=None, metadata={"help": "Column of the images, or of their paths."})
+    label_column: str | None = field(default=None, metadata={"help": "Column of the labels."})
+    generator_column: str | None = field(
+        default=None, metadata={"help": "Column that names what made an image; `folder` for class folders."}
+    )
+    protocol: str | None = field(
+        default=None, metadata={"help": "Take columns and classes from a published split by name, such as genimage."}
+    )
+
+    def read(self, label_map: str | None, real_label: str | None, is_strict: bool) -> "ReadOptions":
+        """Return the options as the package takes them.
+
+        Args:
+            label_map: What the user says of classes.
+            real_label: The class of real images.
+            is_strict: Refuse a class name that the data lacks; not where it may be a model's.
+
+        Raises:
+            UserError: If the label map is not understood, or there is no such protocol.
+        """
+        from fakelens.data.sources.columns import ReadOptions
+        from fakelens.data.splits import protocols
+
+        columns = {name: getattr(self, name) for name in protocols.READ if name.endswith("_column")}
+        said = columns | {"label_map": label_map, "real_label": real_label}
+        published = protocols.get(self.protocol).read if self.protocol else {}
+        said = published | {name: value for name, value in said.items() if value is not None}
+        return ReadOptions.parse(**said, is_strict=is_strict)
+
+
+@dataclass(kw_only=True)
+class ReadArguments(ColumnArguments, LabelArguments):
+    """What the classes and columns of data are, and the classes of one model beside it."""
+
+    def read_options(self, is_strict: bool = True) -> "ReadOptions":
+        """Return the options as the package takes them.
+
+        Args:
+            is_strict: Refuse a class name that the data lacks; not where it may be a model's.
+
+        Raises:
+            UserError: If the label map is not understood, or there is no such protocol.
+        """
+        return self.read(self.label_map, self.real_label, is_strict)
+
+
+@dataclass(kw_only=True)
+class SeveralModelsArguments(ColumnArguments):
+    """What the columns of data are, and the classes of data and of several models."""
+
+    model: list[str]
+    label_map: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "What classes mean where their names do not say: real=NAME,fake=NAME,skip=NAME; several as A|B; "
+            "of one model alone MODEL=real=NAME,fake=NAME."
+        },
+    )
+    real_label: str | None = field(
+        default=None, metadata={"help": "The class of real images; every class that is not named is then fake."}
+    )
+
+    def read_options(self) -> "tuple[ReadOptions, dict[str, LabelRules]]":
+        """Return the options as the package takes them, and what was said of single models' classes.
+
+        Raises:
+            UserError: If a label map is not understood, or there is no such protocol.
+        """
+        from fakelens.data.sources.label_rules import LabelRules, split_maps
+
+        shared, own = split_maps(self.label_map, self.model)
+        read = self.read(shared, self.real_label, is_strict=False)
+        return read, {model: LabelRules.parse(label_map) for model, label_map in own.items()}
+
+
 SOURCE = (  # what `--data` takes, see `fakelens.data.sources.opening`
-    "Hub data set USER/NAME[:CONFIG][@REVISION] (`openfake`, `openfake:reddit` for short), folder of parquet files or "
-    "of class folders, or `sample`."
+    "Hub data set USER/NAME[:CONFIG][@REVISION] (`openfake`, `openfake:reddit` for short), folder of parquet or "
+    "WebDataset shards, of class folders or of images with metadata.csv, list of images (CSV, JSONL), or `sample`."
 )
 
 

@@ -4,8 +4,8 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial as bind
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ import torch
 from accelerate.utils import broadcast_object_list
 
 from fakelens.data.audit.audit import audit_source
-from fakelens.data.sources.opening import Source, open_source
+from fakelens.data.sources.label_rules import LabelRules
+from fakelens.data.sources.opening import ReadOptions, Source, open_source
 from fakelens.data.transforms.views import check_views
 from fakelens.errors import UserError
 from fakelens.evaluation.analysis.attribution import UNKNOWN_BELOW, check_unknown_below
@@ -32,6 +33,7 @@ from fakelens.evaluation.scoring.ranks import Ranks
 from fakelens.inference.batches import check_images
 from fakelens.inference.detector import Detector, load_detector
 from fakelens.inference.identity import identity
+from fakelens.inference.loading import check_label_map
 from fakelens.zoo.shipped import SHIPPED, model_folder
 
 AUDIT_ROWS = 5000  # of a split, at most: enough for a small classifier
@@ -57,6 +59,8 @@ class Options:
         unknown_below: Where a model tells generators apart, the fraction of P(fake) that the likeliest must have to be
             named.
         audit: Also say what file facts alone would score.
+        read: What the user says of the columns and classes of the data, and of the models' classes.
+        model_rules: What the user says of single models' classes, by model; of the others `read` says it.
         gallery: Show so many images of each kind that each model was surest of; 0 for none.
     """
 
@@ -73,6 +77,8 @@ class Options:
     unknown_below: float = UNKNOWN_BELOW
     audit: bool = True
     gallery: int = EACH
+    read: ReadOptions = field(default_factory=ReadOptions)
+    model_rules: Mapping[str, LabelRules] = field(default_factory=dict)
 
     def check(self) -> None:
         """Refuse what cannot be done; worth knowing before the work begins.
@@ -116,13 +122,20 @@ def evaluate_models(
     options.check()
     check_output(output)
     ranks, partial = Ranks.launched(options.device), output.absolute().with_name(f"{output.absolute().name}.partial")
-    sources = [open_source(data, split) for split in dict.fromkeys(splits)]
-    paths = [path for model in models for path in find_checkpoints(model)]
+    sources = [open_source(data, split, options.read) for split in dict.fromkeys(splits)]
+    found = [(path, model) for model in models for path in find_checkpoints(model)]
+    rules = {path: options.model_rules.get(model, options.read.rules) for path, model in found}
+    paths = [path for path, _ in found]
+    names = short_names(paths)
+    check_label_map(options.read.rules, sources, rules, options.trust_remote_code)
     evaluated = []
-    for path, name in zip(paths, short_names(paths), strict=True):
+    for path, name in zip(paths, names, strict=True):
         # One after the other: a folder of checkpoints need not fit in memory together.
         detector = load_detector(
-            path, device=ranks.device(options.device), trust_remote_code=options.trust_remote_code
+            path,
+            device=ranks.device(options.device),
+            trust_remote_code=options.trust_remote_code,
+            rules=rules[path],
         )
         views = tuple(dict.fromkeys(options.views))
         predictions = [
@@ -160,7 +173,7 @@ def _evaluate(
     ) -> dict[str, Any]:
         found = {}
         for source in splits:
-            data = [source.spec, source.split, source.revision, source.rows, limit]
+            data = [source.spec, source.split, source.revision, source.rows, limit, source.said]
             key = about | {"schema_version": SCHEMA_VERSION, "kind": kind, "data": data, "settings": settings}
             found[source.split] = cached(partial, key, bind(compute, source))
         return found
@@ -188,6 +201,8 @@ def _evaluate(
         band=detector.uncertain_band,
         temperature=detector.temperature,
         device=device_name(detector),
+        input_size=detector.input_size,
+        labels=detector.readout.labels,
         predictions=tuple(predictions),
         unseen=_unseen(path),
         attacks=tables("attacks", attacked, [methods, list(strengths), options.attack_limit], attack),

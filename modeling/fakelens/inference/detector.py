@@ -14,7 +14,9 @@ from PIL import Image
 from transformers import PreTrainedModel
 from transformers.image_processing_utils import BaseImageProcessor
 
+from fakelens.data.sources.label_rules import LabelRules
 from fakelens.errors import UserError
+from fakelens.inference.classes.readout import read_classes
 from fakelens.inference.folding import FoldedNetwork
 from fakelens.inference.loading import load_network
 from fakelens.inference.onnx_model import OnnxModel
@@ -37,13 +39,19 @@ class Detector:
     from its upper end on it is fake. Where two verdicts are wanted, the decision threshold alone divides them.
 
     Args:
-        model: Any image classifier with a class named "real".
+        model: Any image classifier whose classes are real and fake, by whatever names.
         processor: The model's own image processor.
         name: What to call it in results.
         device: Where to run it, as torch names devices; the fastest one present if None.
+        rules: What the user says of its classes; None for the vocabulary alone.
+
+    Attributes:
+        readout: What its logits mean.
+        classes: What the columns of `probabilities` are: "real", then "fake", or the kinds of fake that it tells
+            apart.
 
     Raises:
-        UserError: If the device cannot be used, or the model has no class "real".
+        UserError: If the device cannot be used, or its classes are not understood.
 
     Examples:
         >>> from fakelens import Detector, build_detector, build_processor
@@ -60,6 +68,7 @@ class Detector:
         processor: BaseImageProcessor,
         name: str = "",
         device: str | None = None,
+        rules: LabelRules | None = None,
     ):
         self.name = name
         try:
@@ -76,12 +85,8 @@ class Detector:
         self._network = FoldedNetwork(self.model) if folds else self.model
         # On an accelerator one batch after the other; on a CPU each thread takes its own through the network.
         self._turn: AbstractContextManager[Any] = nullcontext() if self.device.type == "cpu" else Lock()
-        labels = [str(label) for _, label in sorted(model.config.id2label.items(), key=lambda item: int(item[0]))]
-        if "real" not in map(str.lower, labels):
-            raise UserError(f"{name} has the classes {', '.join(labels)}; a detector needs one named 'real'.")
-        self.real_index = next(i for i, label in enumerate(labels) if label.lower() == "real")
-        # What the columns of `probabilities` are: "real", then "fake", or the generators that the model tells apart.
-        self.classes = ("real", *labels[: self.real_index], *labels[self.real_index + 1 :])
+        self.readout = read_classes(model.config, rules or LabelRules(), name)
+        self.classes = self.readout.classes
         self.read_config()
 
     def read_config(self) -> None:
@@ -138,9 +143,7 @@ class Detector:
                 for start in range(0, count, step)
             ]
         # In float32 a sure network's scores would round to 0 and 1, and the order among them would be lost.
-        probabilities = torch.cat(parts).double().softmax(dim=-1).numpy()
-        real_first = sorted(range(len(self.classes)), key=lambda column: column != self.real_index)
-        return probabilities[:, real_first]
+        return self.readout(torch.cat(parts).double()).softmax(dim=-1).numpy()
 
     def score_pixels(self, pixel_values: torch.Tensor) -> np.ndarray:
         """Return P(fake) in [0, 1] for processed images of shape `(batch_size, 3, height, width)`."""
@@ -149,6 +152,15 @@ class Detector:
     def at_once(self, batch_size: int) -> int:
         """Return how many of `batch_size` images best go through the network at a time."""
         return min(batch_size, CPU_BATCH) if self.device.type == "cpu" else batch_size
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """Height and width in pixels of what the network takes; None for an ensemble, whose members may differ."""
+        inputs = self.process([Image.new("RGB", (64, 64), "grey")])
+        if "pixel_values" not in inputs:
+            return None
+        height, width = inputs["pixel_values"].shape[-2:]
+        return height, width
 
     @property
     def workers(self) -> int:
@@ -279,7 +291,12 @@ def p_fake(probabilities: np.ndarray) -> np.ndarray:
 
 
 def load_detector(
-    model: str | Path | None = None, device: str | None = None, trust_remote_code: bool = False
+    model: str | Path | None = None,
+    device: str | None = None,
+    trust_remote_code: bool = False,
+    label_map: str | Mapping[str, Any] | None = None,
+    real_label: str | None = None,
+    rules: LabelRules | None = None,
 ) -> Detector:
     """Load a detector from this package, a folder or a Hub repo.
 
@@ -291,13 +308,17 @@ def load_detector(
             defaults to `$FAKELENS_MODEL`, then to `patch_lens`, whose weights are in this package.
         device: `cpu`, `cuda`, `cuda:1`, `mps`, ...; the fastest one present if None.
         trust_remote_code: Run a repo's own code for an architecture that is not installed here.
+        label_map: What its classes mean, where their names do not say: `real=LABEL_0,fake=LABEL_1`, or a mapping of
+            `real`, `fake` and `skip` to names. A CLIP without classes takes texts: `real=a photograph,fake=...`.
+        real_label: The class of real images; all others are fake.
+        rules: Both, read already; in their place.
 
     Returns:
         The detector: called with one image it answers one verdict, called with many a list of them.
 
     Raises:
-        UserError: If there is no such model, it has no safetensors or ONNX, no processor or no class "real", or it
-            cannot run on the device.
+        UserError: If there is no such model, it has no safetensors or ONNX or no processor, its classes are not
+            understood, or it cannot run on the device.
 
     Examples:
         >>> from fakelens import load_detector
@@ -307,9 +328,11 @@ def load_detector(
         True
     """
     name = model_name(model or os.environ.get("FAKELENS_MODEL") or DEFAULT_MODEL)
-    network, processor = load_network(name, device, trust_remote_code)
+    rules = rules or LabelRules.parse(label_map, real_label)
+    network, processor = load_network(name, device, trust_remote_code, rules)
     # onnxruntime may lack the device that is the fastest for torch.
-    return Detector(network, processor, name, network.device if isinstance(network, OnnxModel) else device)
+    device = network.device if isinstance(network, OnnxModel) else device
+    return Detector(network, processor, name, device, rules)
 
 
 def _channels_last(pixels: torch.Tensor) -> torch.Tensor:

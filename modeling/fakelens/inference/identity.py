@@ -25,6 +25,7 @@ def identity(detector: Detector) -> dict[str, Any]:
         "model": detector.name,
         "weights": digest.hexdigest(),
         "config": detector.model.config.to_dict(),
+        "classes": detector.readout.labels,
         "processor": detector.processor.to_dict(),
         "device": detector.device.type,
         "versions": [fakelens.__version__, str(torch.__version__), transformers.__version__, PIL.__version__],

@@ -260,6 +260,8 @@ def build_detector(
             f"{name} has no published weights; it is trained from scratch. Leave pretrained out, or pass weights=FILE."
         )
     model = row.build(row.configure(labels, options))
+    if len(labels) > 2:  # a generator may have any name, one that says real or nothing too
+        model.config.label_map = {"real": labels[:1], "fake": labels[1:]}
     if weights is not None:
         load_weights(model, weights)
     elif pretrained and row.pretrained:

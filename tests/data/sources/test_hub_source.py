@@ -23,10 +23,10 @@ api.create_tag(sys.argv[2], repo_type="dataset", tag="v1.0")
 READ = """
 import json, sys
 from fakelens.data.sources.skips import SkipLog
-from fakelens.data.sources.opening import examples, open_source
+from fakelens.data.sources.opening import ReadOptions, examples, open_source
 from fakelens.errors import UserError
 try:
-    source = open_source(sys.argv[1], sys.argv[2])
+    source = open_source(sys.argv[1], sys.argv[2], ReadOptions.parse(*sys.argv[3:]))
     rows = [(e.label, e.generator, e.image.image.size) for e in examples(source, SkipLog())]
     print(json.dumps({"rows": rows, "stated": source.rows, "shards": source.stream.num_shards}))
 except UserError as error:
@@ -81,6 +81,15 @@ def test_configs_splits_and_revisions_are_streamed_by_name(server, spec, split, 
 def test_what_is_not_there_is_one_message(server, spec, split):
     error = run(server, READ, spec, split)["error"]
     assert spec in error and "Check its name" in error and "\n" not in error
+
+
+def test_a_label_map_of_classes_that_are_not_there_is_refused_before_an_image_is_read(server):
+    before = len(server.requests)
+    error = run(server, READ, "user/mini:core", "test", "real=real,fake=robot")["error"]
+    assert "has the classes real, fake; the label map names 'robot'" in error and "\n" not in error
+    fetched = sum(len(r.headers.get("range", "")) > 0 for r in server.requests[before:])
+    assert fetched <= 3 * 4  # ends of files and one column of each
+    assert len(run(server, READ, "user/mini:core", "test", "real=real,fake=fake")["rows"]) == 6
 
 
 def test_of_wide_rows_only_the_columns_in_use_are_fetched(server, tmp_path):

@@ -1,6 +1,7 @@
 import pytest
 
-from fakelens.data.sources.labels import FAKE, REAL, label_id
+from fakelens.data.sources.labels import FAKE, REAL
+from fakelens.data.sources.vocabulary import label_id
 from fakelens.errors import UserError
 
 
@@ -15,6 +16,6 @@ def test_names_of_fake_images(name):
 
 
 @pytest.mark.parametrize("name", ["cat", "", 0, 1, None])
-def test_other_names_are_refused_with_the_known_ones(name):
-    with pytest.raises(UserError, match="neither real nor fake.*synthetic"):
+def test_other_names_are_refused_with_the_option_that_says_what_they_mean(name):
+    with pytest.raises(UserError, match="neither real nor fake.*--label-map real=NAME"):
         label_id(name)

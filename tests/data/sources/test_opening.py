@@ -81,7 +81,7 @@ def test_text_under_an_images_name_is_skipped_and_counted(tmp_path):
             "no folder for split.*test, train.*holdout",
         ),
         ([("", "real"), ("", "fake")], "validation", "no splits.*training images once more.*holdout"),
-        ([("a/b/train", "real")], "train", "`real/` and `fake/`.*such as `train/`"),
+        ([("a/b/c/d/e/train", "real")], "train", "`real/` and `fake/`.*such as `train/`"),
     ],
 )
 def test_folders_that_do_not_fit_say_what_to_name(tmp_path, names, split, message):
@@ -176,7 +176,7 @@ def test_a_shard_that_ends_half_way_is_named(tmp_path):
 
 def test_labels_that_are_neither_stop_with_the_word(tmp_path):
     write_parquet(tmp_path / "train.parquet", [{"image": png(), "label": "cat"}])
-    with pytest.raises(UserError, match="'cat' is neither real nor fake"):
+    with pytest.raises(UserError, match="the label 'cat', which is neither real nor fake.*skip=cat"):
         read(tmp_path, "train")
 
 

@@ -256,7 +256,7 @@ def test_data_that_is_refused(unsplit, shards, tmp_path, monkeypatch):
             prepare(str(data), splits, tmp_path / output, Preparation())
         assert files(tmp_path) == before
     monkeypatch.setattr(
-        "fakelens.data.splits.prepare.open_source", lambda spec, split: open_source(str(shards), split)
+        "fakelens.data.splits.prepare.open_source", lambda spec, split, options: open_source(str(shards), split)
     )
     with pytest.raises(UserError, match="user/data is no folder of this machine.*--report_only"):
         prepare("user/data", ["train", "test"], tmp_path / "out", Preparation())

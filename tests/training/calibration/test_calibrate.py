@@ -14,6 +14,7 @@ from fakelens.cli.verbs.training import calibrate as calibrate_verb
 from fakelens.data.sources.opening import examples, open_source
 from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
+from tests.inference.test_foreign_detectors import saved, swin
 from tests.tiny_data import write_tiny_data
 
 
@@ -103,6 +104,30 @@ def test_a_lean_to_one_side_is_taken_out(script, data, tiny_model, tmp_path, cap
     # As many real images as fakes: on average they now score as fakes are many.
     scores, labels = scores_of(tmp_path / "m", data, "validation")
     assert scores.mean() == pytest.approx(labels.mean(), abs=0.01)
+
+
+STRANGERS = [
+    (["artificial", "human"], None),
+    (["LABEL_0", "LABEL_1"], "real=LABEL_1,fake=LABEL_0"),
+    (["fake"], None),
+    (["human"], None),
+    (["ai", "unknown", "photo"], "skip=unknown"),
+]
+
+
+@pytest.mark.parametrize(("names", "label_map"), STRANGERS, ids=["two", "numbered", "one", "one-real", "three"])
+def test_a_strangers_classes_keep_their_names_and_their_meaning(script, data, tmp_path, names, label_map):
+    home = saved(swin(names), tmp_path / "m")
+    settings = script.CalibrateArguments(str(home), str(data), output=str(tmp_path / "out"), method="platt",
+                                         max_fpr=0.1, max_miss=0.1, device="cpu", label_map=label_map)  # fmt: skip
+    script.main(settings)
+    was, now = load_detector(home, "cpu", label_map=label_map), load_detector(tmp_path / "out", "cpu")  # no map again
+    assert list(now.model.config.id2label.values()) == names and now.readout == was.readout
+    record = json.loads((tmp_path / "out" / "run.json").read_text())["calibration"]
+    assert record["temperature"] != 1 and record["bias"]
+    images = [e.image.image for e in examples(open_source(str(data), "test"), SkipLog())]
+    before, after = (np.log(p) - np.log1p(-p) for p in (was.scores(images), now.scores(images)))
+    assert after == pytest.approx(before / record["temperature"] + record["bias"], abs=1e-3)
 
 
 @pytest.mark.parametrize(

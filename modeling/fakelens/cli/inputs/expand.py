@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fakelens.cli.inputs.archives import Member, members
-from fakelens.cli.inputs.web import fetch
 from fakelens.data.decode import IMAGE_SUFFIXES, ImageError
+from fakelens.data.web import fetch
 from fakelens.errors import UserError
 
 

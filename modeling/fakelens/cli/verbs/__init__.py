@@ -27,6 +27,7 @@ TYPER = {
 VERBS = TYPER | {
     "train": Entry("training.train", "train a detector from a recipe, or fine-tune one"),
     "evaluate": Entry("evaluation.evaluate", "numbers, plots and every score of models on labelled data"),
+    "compare": Entry("evaluation.compare", "several detectors on one data set, in one table"),
     "predict": Entry("evaluation.predict", "score a folder into a challenge's submission or a CSV"),
     "prepare": Entry("data.prepare", "make splits that share no image"),
     "audit": Entry("data.audit", "what file facts alone give away in a data set"),

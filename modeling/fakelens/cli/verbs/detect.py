@@ -68,6 +68,13 @@ def detect(
             help="Predict fake for at most this fraction of real images, e.g. 0.01. Default: the model's own fraction."
         ),
     ] = None,
+    label_map: Annotated[
+        str | None,
+        typer.Option(help="What the model's classes mean if their names do not say: real=NAME,fake=NAME,skip=NAME."),
+    ] = None,
+    real_label: Annotated[
+        str | None, typer.Option(help="The model's class of real images; all that are not named are fake.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 16,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps, ... Default: the fastest present.")] = None,
     trust_remote_code: Annotated[
@@ -93,7 +100,7 @@ def detect(
         from fakelens.inference.detector import load_detector
 
         silence_libraries()
-        detector = load_detector(model, device, trust_remote_code)
+        detector = load_detector(model, device, trust_remote_code, label_map, real_label)
         detector.fake_threshold(max_fpr)
         inputs = list(expand(names))
         wanted: list[Drawing] = []

@@ -1,13 +1,15 @@
 """What every source is brought to: rows of the same columns, undecoded, and what is known of them as a whole."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import datasets
 
-from fakelens.data.sources.labels import FAKE
+from fakelens.data.decode import ImageError
+from fakelens.data.sources.labels import REAL
+from fakelens.data.sources.skips import SkipLog
 
 FEATURES = datasets.Features(
     {
@@ -37,6 +39,10 @@ class Source:
         revision: The Hub data set's revision, "" for local data.
         stream: Rows of `id`, `image` (`bytes` and `path`, undecoded), `label` (0 real, 1 fake), `generator`, `source`.
         shards: Addresses of the Hub data set's files, "hf://..."; none for local data.
+        skips: Rows that the stream left out as it was read, by reason: without a label, or of a class that is skipped.
+        said: What the user said of columns and labels, for reports and records.
+        class_folders: Where the class folders lie in a folder of them; none for other data.
+        classes: The names of its classes; None where only reading it all would tell.
     """
 
     spec: str
@@ -46,24 +52,56 @@ class Source:
     revision: str
     stream: datasets.IterableDataset
     shards: tuple[str, ...] = ()
+    skips: SkipLog = field(default_factory=SkipLog, compare=False)
+    said: dict[str, Any] = field(default_factory=dict)
+    class_folders: tuple[str, ...] = ()
+    classes: tuple[str, ...] | None = None
 
 
 def row_bytes(image: dict[str, Any]) -> bytes:
-    """Return an undecoded image cell's bytes, read from its path if the row carries none; b"" if neither is there."""
+    """Return an undecoded image cell's bytes: its own, its file's or its address's; b"" if it has none of them.
+
+    Args:
+        image: `bytes` and `path`; the path is a file or an http(s) address.
+
+    Raises:
+        ImageError: If the file is missing or the address gives nothing.
+    """
     if image["bytes"] is not None:
         return image["bytes"]
-    path = Path(image["path"] or "")
-    return path.read_bytes() if path.is_file() else b""
+    if not image["path"]:
+        return b""
+    if is_address(image["path"]):
+        from fakelens.data.web import fetch  # httpx takes a moment to import, and few tables hold addresses
+
+        return fetch(image["path"])
+    path = Path(image["path"])
+    if not path.is_file():
+        raise ImageError("no such file", str(path))
+    return path.read_bytes()
+
+
+def is_address(path: str) -> bool:
+    """Tell whether an image cell's path is a web address."""
+    return path.lower().startswith(("http://", "https://"))
 
 
 def content_id(image: dict[str, Any]) -> str:
-    """Name an undecoded image by its content, which no sharding, shuffle or renaming of files changes."""
-    return hashlib.sha256(row_bytes(image)).hexdigest()[:16]
+    """Name an undecoded image by its content, which no sharding, shuffle or renaming of files changes.
+
+    What lies behind a web address is not fetched for its name, and a missing file has no content: their paths count.
+    """
+    try:
+        content = image["path"].encode() if image["bytes"] is None and is_address(image["path"] or "") else None
+        content = row_bytes(image) if content is None else content
+    except ImageError:
+        content = str(image["path"]).encode()
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
-def generator_name(name: str | None, label: int) -> str:
+def generator_name(name: str | None, label: int | None) -> str:
     """Name what made an image: "real" for photographs, whatever the column says of the camera."""
-    return (name or "unstated") if label == FAKE else "real"
+    return "real" if label == REAL else (name or "unstated")
 
 
 def is_split(name: str, split: str) -> bool:

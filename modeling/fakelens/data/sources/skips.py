@@ -30,6 +30,11 @@ class SkipLog:
             ) as file:  # one short write: lines of several processes stay whole
                 file.write(json.dumps({"id": row_id, "reason": reason}) + "\n")
 
+    def merge(self, other: "SkipLog") -> None:
+        """Count what another log counted, too."""
+        for row_id, reason in other._rows.items():
+            self.add(row_id, reason)
+
     @property
     def counts(self) -> dict[str, int]:
         """Skipped rows by reason, the most frequent first."""

@@ -1,7 +1,7 @@
 """A local data set -> a copy of it in which every image lies in the split that it was given, or in none."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from fakelens.atomic import atomic_directory
-from fakelens.data.sources.labels import ID2LABEL, find_label, label_id
-from fakelens.data.sources.tables import shard_of
+from fakelens.data.sources.formats.tables import shard_of
+from fakelens.data.sources.labels import ID2LABEL
 from fakelens.data.splits.fingerprints import Fingerprints, content_number
 from fakelens.errors import UserError
 
@@ -52,16 +52,25 @@ def atomic_copy(output: Path) -> Iterator[Path]:
         ) from error
 
 
-def class_depth(row_id: str) -> int:
+def class_depth(row_id: str, class_folders: Sequence[str]) -> int:
     """Return how many folders are above the class's in the id of an image of class folders.
 
     Args:
         row_id: Its path, such as `real/a.png` or `train/real/a.png`.
+        class_folders: Where they lie, as `Source` has them.
     """
-    return next(depth for depth, name in enumerate(Path(row_id).parts) if find_label(name) is not None)
+    path = Path(row_id)
+    return next(len(Path(one).parts) - 1 for one in class_folders if path.is_relative_to(one))
 
 
-def copy_files(folder: Path, prints: Fingerprints, assigned: list[str | None], into: Path, cut: bool) -> None:
+def copy_files(
+    folder: Path,
+    prints: Fingerprints,
+    assigned: list[str | None],
+    into: Path,
+    cut: bool,
+    class_folders: Sequence[str] = (),
+) -> None:
     """Copy the images of class folders byte for byte.
 
     Args:
@@ -71,14 +80,15 @@ def copy_files(folder: Path, prints: Fingerprints, assigned: list[str | None], i
         into: Where to.
         cut: Write `{split}/{real,fake}/` and what was below the class's folder; else keep every path as it is. Files
             that two folders of one class both have get a number.
+        class_folders: Where the class folders lie, as `Source` has them; needed to cut.
     """
-    order = sorted((row_id, part) for row_id, part in zip(prints.ids, assigned, strict=True) if part is not None)
-    for row_id, part in tqdm(order, desc="copy", unit="image", disable=None):
+    rows = zip(prints.ids, assigned, prints.labels.tolist(), strict=True)
+    order = sorted((row_id, part, label) for row_id, part, label in rows if part is not None)
+    for row_id, part, label in tqdm(order, desc="copy", unit="image", disable=None):
         target = into / row_id
         if cut:
-            parts = Path(row_id).parts
-            above = class_depth(row_id)
-            target = into / part / ID2LABEL[label_id(parts[above])] / Path(*parts[above + 1 :])
+            below = Path(row_id).parts[class_depth(row_id, class_folders) + 1 :]
+            target = into / part / ID2LABEL[label] / Path(*below)
             number = 1
             while target.exists():
                 number += 1

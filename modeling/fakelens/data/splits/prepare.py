@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fakelens.data.sources.columns import ReadOptions
 from fakelens.data.sources.labels import ID2LABEL
 from fakelens.data.sources.opening import open_source
 from fakelens.data.sources.reading import read
@@ -58,7 +59,13 @@ class Preparation:
             )
 
 
-def prepare(spec: str, splits: Sequence[str], output: Path | None, settings: Preparation) -> dict[str, Any]:
+def prepare(
+    spec: str,
+    splits: Sequence[str],
+    output: Path | None,
+    settings: Preparation,
+    options: ReadOptions | None = None,
+) -> dict[str, Any]:
     """Split an unsplit folder, or remove the images that cross several splits.
 
     Args:
@@ -66,6 +73,7 @@ def prepare(spec: str, splits: Sequence[str], output: Path | None, settings: Pre
         splits: Empty for class folders without splits, or one split: cut. Two or more: clean.
         output: New folder for the result and `prepare.json`; None reports and writes nothing.
         settings: How.
+        options: What the user says of the data's columns and labels.
 
     Returns:
         The report, as JSON takes it.
@@ -78,7 +86,7 @@ def prepare(spec: str, splits: Sequence[str], output: Path | None, settings: Pre
     has_shards = folder.is_dir() and next(folder.rglob("*.parquet"), None) is not None
     if has_shards and not splits:
         raise UserError(f"{spec} holds parquet files. {NAME_SPLITS}")
-    sources = [open_source(spec, split) for split in splits or ["train"]]
+    sources = [open_source(spec, split, options) for split in splits or ["train"]]
     if folder.is_dir() and not has_shards:
         _check_folders(sources[0], bool(splits))
     if output is not None:
@@ -107,9 +115,11 @@ def prepare(spec: str, splits: Sequence[str], output: Path | None, settings: Pre
     report |= {"mode": "cut" if cut else "clean", "settings": asdict(settings)}
     report |= describe(prints, groups, assigned, wanted, cut)
     if output is not None:
-        copy = copy_shards if has_shards else copy_files
         with atomic_copy(output) as made:
-            copy(folder, prints, assigned, made, cut)
+            if has_shards:
+                copy_shards(folder, prints, assigned, made, cut)
+            else:
+                copy_files(folder, prints, assigned, made, cut, [p for s in sources for p in s.class_folders])
             write_report(report, made / "prepare.json")
     return report
 
@@ -190,8 +200,11 @@ def _check_names(splits: Sequence[str], keep: Sequence[str]) -> None:
 
 def _check_folders(source: Source, named: bool) -> None:
     """See that splits are named where there are some: class folders alone pass for any split."""
+    if not source.class_folders:
+        raise UserError(f"{source.spec} is neither class folders nor parquet files, and only those are written anew.")
     path = Path(next(read(source))["id"])
-    has_splits = any(is_split(name, source.split) for name in path.parts[: class_depth(str(path))])
+    above = path.parts[: class_depth(str(path), source.class_folders)]
+    has_splits = any(is_split(name, source.split) for name in above)
     if named and not has_splits:
         raise UserError(f"{source.spec} has class folders and no splits. Leave out --split to cut it.")
     if has_splits and not named:

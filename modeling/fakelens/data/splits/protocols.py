@@ -1,10 +1,21 @@
-"""Published splits by name: which generators are held out of training, and where a detector is then tested."""
+"""Published splits by name: which generators are held out of training, and where a detector is then tested.
+
+Each is a file in `published/`: data and no code, so that one more is one more file.
+"""
 
 import difflib
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from fakelens.errors import UserError
+
+PUBLISHED = Path(__file__).parent / "published"
+READ = ("image_column", "label_column", "generator_column", "label_map", "real_label")
 
 
 @dataclass(frozen=True)
@@ -15,19 +26,52 @@ class Protocol:
         name: What recipes call it.
         held_out: Generators that are in no training or validation image.
         citation: Where it is published.
-        data: SOURCE to train on.
+        data: SOURCE to train on; None where it is not on the Hub and the user names a folder.
         train_split: Its split for training.
-        validation_split: Its split for checkpoints and thresholds, of the generators trained on.
-        tests: SOURCE and split of each test set, to be reported apart.
+        validation_split: Its split for checkpoints and thresholds, of the generators trained on; None where there is
+            none and a part of training is held out.
+        tests: SOURCE and split of each test set, to be reported apart; a SOURCE of None is the user's folder.
+        holdout: The fraction of training that is held out for validation; None if there is a validation split.
+        read: What its columns and classes are, as a recipe's keys.
+        license: Of the data, as the Hub spells it; None if it is not known.
+        tried: Whether this package was run on the data itself. The others were tried on a few rows of the same
+            columns.
     """
 
     name: str
     held_out: tuple[str, ...]
     citation: str
-    data: str
+    data: str | None
     train_split: str
-    validation_split: str
-    tests: tuple[tuple[str, str], ...]
+    validation_split: str | None
+    tests: tuple[tuple[str | None, str], ...]
+    holdout: float | None = None
+    read: dict[str, Any] = field(default_factory=dict)
+    license: str | None = None
+    tried: bool = False
+
+    @classmethod
+    def from_file(cls, path: Path) -> "Protocol":
+        """Read a protocol's file.
+
+        Args:
+            path: A YAML file; its name is the protocol's.
+        """
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tests = tuple((test["data"], test["split"]) for test in found.pop("tests"))
+        held_out = tuple(found.pop("held_out"))
+        found.setdefault("validation_split", None)
+        return cls(name=path.stem, tests=tests, held_out=held_out, **found)
+
+    def keys(self) -> dict[str, Any]:
+        """Return what it says of data as keys of a recipe."""
+        keys: dict[str, Any] = {
+            "data": self.data,
+            "train_split": self.train_split,
+            "validation_split": self.validation_split,
+        }
+        keys |= {"holdout": self.holdout, **self.read}
+        return {key: value for key, value in keys.items() if value is not None}
 
     def unseen(self, generator: str) -> bool:
         """Tell whether a generator is held out of training, however its name is spelt.
@@ -38,43 +82,13 @@ class Protocol:
         return among(generator, self.held_out)
 
 
-PROTOCOLS = {
-    protocol.name: protocol
-    for protocol in (
-        Protocol(
-            name="openfake",
-            held_out=(
-                "gpt-image-1.5",
-                "gpt-image-2",
-                "nano-banana-pro",
-                "flux.2-klein-9b",
-                "sora-2",
-                "z-image-turbo",
-                "illustrious",
-                "lumina-17-2-25",
-                "aurora-20-1-25",
-                "frames-23-1-25",
-                "halfmoon-4-4-25",
-                "recraft-v2",
-                "recraft-v3",
-                "ideogram-2.0",
-                "midjourney-7",
-                "veo-3",
-                "seedream-v5.0",
-                "ernie-image",
-                "ernie-image-turbo",
-                "wan-video-2.5",
-            ),
-            citation="Livernoche et al. (2025), OpenFake, https://arxiv.org/abs/2509.09495",
-            data="ComplexDataLab/OpenFake:core",
-            train_split="train",
-            validation_split="validation",
-            tests=(("ComplexDataLab/OpenFake:core", "test"), ("ComplexDataLab/OpenFake:reddit", "test")),
-        ),
-    )
-}
+@cache
+def names() -> tuple[str, ...]:
+    """Return the names of all protocols."""
+    return tuple(sorted(path.stem for path in PUBLISHED.glob("*.yaml")))
 
 
+@cache
 def get(name: str) -> Protocol:
     """Return a protocol by its name.
 
@@ -84,11 +98,11 @@ def get(name: str) -> Protocol:
     Raises:
         UserError: If there is none; the nearest is suggested.
     """
-    if name not in PROTOCOLS:
-        near = difflib.get_close_matches(str(name), PROTOCOLS, n=1)
+    if name not in names():
+        near = difflib.get_close_matches(str(name), names(), n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
-        raise UserError(f"There is no protocol {name!r}.{hint} There are: {', '.join(PROTOCOLS)}.")
-    return PROTOCOLS[name]
+        raise UserError(f"There is no protocol {name!r}.{hint} There are: {', '.join(names())}.")
+    return Protocol.from_file(PUBLISHED / f"{name}.yaml")
 
 
 def name_key(generator: str) -> str:

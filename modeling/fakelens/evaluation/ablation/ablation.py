@@ -138,8 +138,8 @@ def _check(ablation: Ablation, recipes: list[Recipe | UserError]) -> None:
     read = [recipe for recipe in recipes if isinstance(recipe, Recipe)]
     if not read:
         raise UserError(f"{ablation.recipe} takes none of the values of {ablation.key}: {recipes[0]}")
-    for source in dict.fromkeys(recipe.data.data for recipe in read):
-        open_source(source, ablation.split)
+    for recipe in read:
+        open_source(recipe.data.data, ablation.split, recipe.data.read)
 
 
 def _earlier(output: Path, report: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -184,6 +184,7 @@ def _run(ablation: Ablation, recipe: Recipe | UserError, folder: Path) -> dict[s
                 attacks=ablation.attacks,
                 strengths=ablation.strengths,
                 attack_limit=ablation.attack_limit,
+                read=recipe.data.read,
                 audit=False,
                 gallery=0,
             ),

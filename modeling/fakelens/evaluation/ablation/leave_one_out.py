@@ -114,7 +114,7 @@ def result_table(report: dict[str, Any]) -> str:
 
 def _generators(asked: LeaveOneOut, recipe: Recipe) -> list[str]:
     """Return the generators to leave out, as the data spell them."""
-    source = open_source(recipe.data.data, asked.split)
+    source = open_source(recipe.data.data, asked.split, recipe.data.read)
     found = {row["generator"] for row in islice(read(source), asked.limit)} - {"real", "unstated"}
     there = sorted(name for name in found if not among(name, recipe.data.excluded))
     if len(there) < 2:

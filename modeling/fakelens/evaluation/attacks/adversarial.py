@@ -180,13 +180,12 @@ class _Verdicts(nn.Module):
     def __init__(self, detector: Detector):
         super().__init__()
         self.network = detector.model
-        self.real = detector.real_index
+        self.readout = detector.readout
 
     def forward(self, pixel_values: torch.Tensor) -> SimpleNamespace:
         """Return `logits` of shape `(batch_size, 2)`: the higher the second, the higher P(fake)."""
-        logits = self.network(pixel_values=pixel_values).logits.float()
-        kinds = [index for index in range(logits.shape[1]) if index != self.real]
-        margin = logits[:, kinds].logsumexp(dim=1) - logits[:, self.real]
+        logits = self.readout(self.network(pixel_values=pixel_values).logits.float())
+        margin = logits[:, 1:].logsumexp(dim=1) - logits[:, 0]
         # An attack follows the sign of the gradient, which this leaves as it is. Without it the loss of a very sure
         # network has a gradient of 0 in float32, and the network would pass for robust.
         margin = margin / margin.detach().abs().clamp(min=1)

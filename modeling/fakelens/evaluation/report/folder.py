@@ -23,7 +23,7 @@ from fakelens.evaluation.report.gallery import write_gallery
 from fakelens.evaluation.report.markdown import render_markdown
 from fakelens.evaluation.report.report import EvaluatedModel, Evaluation, build_report
 
-CONTENTS = frozenset({"report.json", "report.md", "predictions.csv", "plots", "gallery"})
+CONTENTS = frozenset({"report.json", "report.md", "predictions.csv", "plots", "gallery", "compare.md"})
 
 
 def write_report(output: Path, evaluation: Evaluation) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class EvaluatedModel:
         band: Between these it says "uncertain"; empty if both are one.
         temperature: What its logits are divided by.
         device: What it ran on.
+        input_size: Height and width in pixels of what its network takes; None if it takes several.
+        labels: Its own classes, and what each was taken for: "real", "fake" or "skip".
         unseen: Generators that it is known to have been trained without; None if its record does not say.
         predictions: One for each split, in one order for all models.
         attacks: What `attack_table` returned, by split and method.
@@ -60,6 +62,8 @@ class EvaluatedModel:
     device: str
     predictions: tuple[Predictions, ...]
     unseen: tuple[str, ...] | None = None
+    input_size: tuple[int, int] | None = None
+    labels: dict[str, str] = field(default_factory=dict)
     attacks: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
     panels: dict[str, dict[str, AttackPanel]] = field(default_factory=dict)
     attacks_skipped: str = ""
@@ -118,6 +122,7 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
             "source": source.spec,
             "revision": source.revision,
             "description": source.description,
+            "read_as": source.said,
             "splits": {
                 p.split: {"rows": p.rows, "scored": len(p.ids), "skipped": p.skipped} for p in models[0].predictions
             },
@@ -143,6 +148,8 @@ def _model(model: EvaluatedModel, unknown_below: float) -> dict[str, Any]:
         "decision_threshold": model.threshold,
         "uncertain_band": list(model.band),
         "temperature": model.temperature,
+        "labels": model.labels,
+        "input_size": None if model.input_size is None else list(model.input_size),
         "unseen_generators": None if model.unseen is None else list(model.unseen),
         "images_per_second": model.images_per_second,
         "results": {p.split: summarise(p, model.threshold) for p in model.predictions},

@@ -105,7 +105,7 @@ def predict(
         if not isinstance(scorer, Detector):
             raise TypeError("Only a Detector's scores can be kept: of anything else, nothing says what decides them.")
         key = identity(scorer) | {
-            "data": [source.spec, source.split, source.revision, source.rows],
+            "data": [source.spec, source.split, source.revision, source.rows, source.said],
             "views": list(views),
             "limit": limit,
             "rows_at_a_time": scoring.size,
@@ -158,6 +158,7 @@ def _score(
 def _join(parts: Sequence[Part], scorer: Scorer, source: Source, views: Sequence[str], name: str) -> Predictions:
     """Lay all parts end to end."""
     skipped = Counter(reason for part in parts for reason in part.reasons if reason)
+    skipped.update(source.skips.counts)
     is_scored = [not reason for part in parts for reason in part.reasons]
     if not any(is_scored):
         reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.most_common()) or "it is empty"

@@ -6,6 +6,7 @@ each location's contribution to the answer goes through a sigmoid, so that 0.5 i
 and two images can be compared. A network that scores patches itself is asked for these scores instead.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
@@ -48,7 +49,7 @@ def heat_map(detector: Detector, image: Image.Image) -> np.ndarray:
     if isinstance(model, PatchScores):
         heat = patch_heat_map(model, pixels)
     else:
-        heat = grad_cam(model, pixels, detector.real_index)
+        heat = grad_cam(model, pixels, detector.readout)
     full = np.full((image.height, image.width), 0.5, dtype=np.float32)
     grid = Image.fromarray(heat).resize((right - left, bottom - top), Image.Resampling.BILINEAR)
     full[top:bottom, left:right] = np.asarray(grid)
@@ -69,7 +70,9 @@ def patch_heat_map(model: PatchScores, pixel_values: torch.Tensor) -> np.ndarray
         return model.patch_logits(pixel_values)[0].sigmoid().cpu().float().numpy()
 
 
-def grad_cam(model: nn.Module, pixel_values: torch.Tensor, real_index: int = 0) -> np.ndarray:
+def grad_cam(
+    model: nn.Module, pixel_values: torch.Tensor, readout: Callable[[torch.Tensor], torch.Tensor] | None = None
+) -> np.ndarray:
     """Return the map of one image on the grid of the network's last feature maps.
 
     A patch has what the answer would be, to first order, if all others were like it; the mean of these is the answer.
@@ -77,7 +80,8 @@ def grad_cam(model: nn.Module, pixel_values: torch.Tensor, real_index: int = 0) 
     Args:
         model: A classifier in eval mode.
         pixel_values: Of shape `(1, 3, height, width)`, processed.
-        real_index: The class of photographs; all others speak for "fake".
+        readout: What puts the class of photographs first, as a detector's does; all others speak for "fake". None
+            where it is first.
 
     Returns:
         An array of shape `(rows, columns)` in [0, 1].
@@ -101,8 +105,8 @@ def grad_cam(model: nn.Module, pixel_values: torch.Tensor, real_index: int = 0) 
             hook.remove()
     if not maps:
         raise UserError("This network has no feature maps with patches in them, so there is no heat map of it.")
-    others = torch.cat([logits[:real_index], logits[real_index + 1 :]])
-    answer = others.logsumexp(0) - logits[real_index]
+    logits = logits if readout is None else readout(logits[None])[0]
+    answer = logits[1:].logsumexp(0) - logits[0]
     (gradient,) = torch.autograd.grad(answer, maps[0])
     contributions = (gradient.sum(dim=(2, 3), keepdim=True) * maps[0]).sum(dim=1)[0]  # (rows, columns)
     # Their mean is the answer but for biases, and for what follows the pooling: after ConvNeXt's layer normalisation

@@ -12,7 +12,7 @@ from PIL import Image
 
 from fakelens.data.sample import photographs
 from fakelens.data.sources.labels import FAKE, REAL
-from fakelens.data.sources.opening import open_source
+from fakelens.data.sources.opening import ReadOptions, open_source
 from fakelens.errors import UserError
 from fakelens.inference.batches import decoded_batches
 from fakelens.inference.detector import Detector, p_fake
@@ -107,7 +107,7 @@ def _images() -> Iterator[Image.Image]:
         number += 1
 
 
-def read_sample(detector: Detector, data: str, split: str, count: int) -> Sample:
+def read_sample(detector: Detector, data: str, split: str, count: int, read: ReadOptions | None = None) -> Sample:
     """Read labelled images of a data source, real and fake in turn.
 
     Args:
@@ -115,13 +115,14 @@ def read_sample(detector: Detector, data: str, split: str, count: int) -> Sample
         data: A SOURCE string, see `fakelens.data.sources.opening`.
         split: Of the data.
         count: How many, half of them of each class.
+        read: What the user says of the data's columns and classes.
 
     Raises:
         UserError: If the data cannot be read, or has too few images of either class.
     """
     skipped: Counter[str] = Counter()
     found: dict[int, list[dict[str, torch.Tensor]]] = {REAL: [], FAKE: []}
-    for batch in decoded_batches(open_source(data, split), skipped, images=count, name="reading"):
+    for batch in decoded_batches(open_source(data, split, read), skipped, images=count, name="reading"):
         for item in batch:
             found[item.row["label"]].append(detector.process([item.image]))
     usable = sum(map(len, found.values()))

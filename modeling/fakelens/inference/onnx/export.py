@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from fakelens.atomic import atomic_directory
+from fakelens.data.sources.columns import ReadOptions
 from fakelens.errors import UserError
 from fakelens.inference.detector import Detector, load_detector
 from fakelens.inference.identity import identity
@@ -39,6 +40,7 @@ class Settings:
         images: How many images it is checked on, at least 2; of data, half of each class.
         int8: Also write a quantised copy, calibrated on further images of the same kind.
         trust_remote_code: Run a repo's own code for an architecture that is not installed here.
+        read: What the user says of the data's columns and of the data's and the model's classes.
     """
 
     data: str | None = None
@@ -46,6 +48,7 @@ class Settings:
     images: int = IMAGES
     int8: bool = False
     trust_remote_code: bool = False
+    read: ReadOptions = field(default_factory=ReadOptions)
 
 
 def export_model(model: str, output: Path, settings: Settings | None = None) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def export_model(model: str, output: Path, settings: Settings | None = None) -> 
     check_output(output)
     if settings.images < 2:
         raise UserError(f"An export is checked on at least 2 images, not {settings.images}.")
-    detector = load_detector(model, "cpu", settings.trust_remote_code)
+    detector = load_detector(model, "cpu", settings.trust_remote_code, rules=settings.read.rules)
     if isinstance(detector.model, OnnxModel):
         raise UserError(f"{model} is in ONNX already. Name the PyTorch model that it was made from.")
     further = CALIBRATION if settings.int8 else 0
@@ -79,12 +82,16 @@ def export_model(model: str, output: Path, settings: Settings | None = None) -> 
     with replacing(output) as folder:
         path = folder / MODEL
         write_graph(detector.model, sample.batch(0, 2), path)
+        detector.readout.remember(detector.model.config)
         detector.model.config.save_pretrained(folder)
         detector.processor.save_pretrained(folder)
         was = model_folder(model) / "run.json"  # says which generators it never saw
         if was.is_file():
             shutil.copyfile(was, folder / was.name)
-        engines = {"torch": detector, "onnx": load_detector(folder, "cpu", settings.trust_remote_code)}
+        engines = {
+            "torch": detector,
+            "onnx": load_detector(folder, "cpu", settings.trust_remote_code, rules=settings.read.rules),
+        }
         record: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "source": {
@@ -104,7 +111,9 @@ def export_model(model: str, output: Path, settings: Settings | None = None) -> 
         }
         if settings.int8:
             quantise(path, folder / INT8, calibration)
-            engines["int8"] = load_detector(folder / INT8, "cpu", settings.trust_remote_code)
+            engines["int8"] = load_detector(
+                folder / INT8, "cpu", settings.trust_remote_code, rules=settings.read.rules
+            )
             record["int8"] = {"calibration_images": len(calibration), **cost(detector, engines["int8"], checked)}
         if checked.labels is not None:
             record["metrics"] = {name: checked.metrics(engine) for name, engine in engines.items()}
@@ -142,7 +151,7 @@ def take_sample(detector: Detector, settings: Settings, count: int) -> Sample:
     """
     if settings.data is None:
         return made_sample(detector, count)
-    return read_sample(detector, settings.data, settings.split, count)
+    return read_sample(detector, settings.data, settings.split, count, settings.read)
 
 
 class _Logits(nn.Module):

@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 from torch import nn
 
-from fakelens.data.sources.labels import FAKE
+from fakelens.data.sources.labels import FAKE, REAL
 from fakelens.inference.detector import Detector
 from fakelens.models import DetectorConfig, DetectorPreTrainedModel
 from fakelens.training.calibration.temperature import BOUNDS, TINY
@@ -109,12 +109,16 @@ def apply_bias(detector: Detector, bias: float, images: Sequence[Image.Image]) -
     inputs = detector.process(list(images))
     wanted = log_odds(detector.predict(inputs)) + bias * bias_effect(detector, inputs)
     layers = [m for m in detector.model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
-    answers = [layer.bias for layer in layers if layer.bias is not None and layer.bias.numel() <= 2]
+    sizes = (1, detector.model.config.num_labels)  # a head of ours may have one unit for two classes
+    answers = [layer.bias for layer in layers if layer.bias is not None and layer.bias.numel() in sizes]
     if not answers:
         return False
     before = answers[-1].detach().clone()
+    # One logit may be the log-odds of real, and a stranger's fake need not be its last class.
+    single, fake = detector.readout.single, detector.readout.fake
+    at = 0 if answers[-1].numel() == 1 else fake[0]
     with torch.no_grad():
-        answers[-1][-1] += bias * temperature
+        answers[-1][at] += (-bias if single == REAL else bias) * temperature
         if np.abs(log_odds(detector.predict(inputs)) - wanted).max() <= TOLERANCE * max(1, abs(bias)):
             return True
         answers[-1].copy_(before)

@@ -113,7 +113,7 @@ def apply_temperature(detector: Detector, factor: float, images: Sequence[Image.
 
 
 def _divide_last_layer(detector: Detector, factor: float, images: Sequence[Image.Image]) -> bool:
-    wide = len(detector.classes)
+    wide = detector.model.config.num_labels
     layers = [m for m in detector.model.modules() if isinstance(m, nn.Linear) and m.out_features == wide]
     if not layers:
         return False

@@ -8,8 +8,9 @@ from typing import Any
 
 from fakelens.data.aligned.reconstruct import original_of
 from fakelens.data.sources.labels import FAKE, REAL
-from fakelens.data.sources.opening import Source, content_id, open_source
+from fakelens.data.sources.opening import ReadOptions, Source, content_id, open_source
 from fakelens.data.sources.reading import read
+from fakelens.data.sources.skips import SkipLog
 from fakelens.data.splits import protocols
 from fakelens.errors import UserError
 from fakelens.training.data.examples import Classes, Prepare, ValidationSet, held_out
@@ -74,7 +75,7 @@ class TrainingData:
             "classes": self.classes.labels,
             "protocol": self.protocol,
             "held_out": self.held_out,
-        }
+        } | ({"read_as": self.train.said} if self.train.said else {})
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,10 @@ class Choice:
         rows = None if source.rows is None else max(1, round(source.rows * (1 - (self.fraction or 0))))
         return self._narrow(replace(source, rows=rows), held=False)
 
-    def validation(self, spec: str, train_split: str, validation_split: str) -> Source:
+    def validation(self, spec: str, train_split: str, validation_split: str, read: ReadOptions) -> Source:
         """Return a source's rows to validate on: the held-out fraction of training, or another split."""
-        return self._narrow(open_source(spec, validation_split if self.fraction is None else train_split), held=True)
+        split = validation_split if self.fraction is None else train_split
+        return self._narrow(open_source(spec, split, read), held=True)
 
     def _narrow(self, source: Source, held: bool) -> Source:
         if not self.excluded and self.only is None and self.fraction is None:
@@ -121,13 +123,16 @@ class Choice:
         return not content or held_out(content, self.fraction or 0, self.seed) == held
 
 
-def open_training_data(data: DataArguments, seed: int, unseen: Collection[str] | None = None) -> TrainingData:
+def open_training_data(
+    data: DataArguments, seed: int, unseen: Collection[str] | None = None, skips: SkipLog | None = None
+) -> TrainingData:
     """Open what a recipe names.
 
     Args:
         data: The recipe's keys.
         seed: Of the held-out fraction and of mixing.
         unseen: Generators that the detector to start from never saw; None if training starts afresh.
+        skips: Where rows are counted that the data's label map leaves out.
 
     Raises:
         UserError: If a source, a split or the generators' names are not there, or training has not both classes.
@@ -139,22 +144,24 @@ def open_training_data(data: DataArguments, seed: int, unseen: Collection[str] |
     # What the detector has not seen yet is nothing to be rehearsed.
     old = replace(everything, excluded=keys | frozenset(map(protocols.name_key, unseen or ())))
 
+    said = replace(data.read, skips=skips)
+    others = said.for_others()
     extra_fraction = data.extra_fraction if data.extra_data else 0.0
     rehearsal_fraction = data.rehearsal_fraction if data.rehearsal else 0.0
     parts = _new_parts(
-        new.training(open_source(data.data, data.train_split)), only, 1 - extra_fraction - rehearsal_fraction
+        new.training(open_source(data.data, data.train_split, said)), only, 1 - extra_fraction - rehearsal_fraction
     )
     if rehearsal_fraction:
-        sources = [old.training(open_source(spec, data.train_split)) for spec in data.rehearsal]
+        sources = [old.training(open_source(spec, data.train_split, others)) for spec in data.rehearsal]
         parts += [Part(source, rehearsal_fraction / len(sources), is_complete=False) for source in sources]
     classes = _classes(data, parts)
     if data.extra_data:
-        sources = [everything.training(open_source(spec, data.train_split)) for spec in data.extra_data]
+        sources = [everything.training(open_source(spec, data.train_split, others)) for spec in data.extra_data]
         parts += [Part(source, extra_fraction / len(sources)) for source in sources]
-    validation = new.validation(data.data, data.train_split, data.validation_split)
+    validation = new.validation(data.data, data.train_split, data.validation_split, said)
     apart = {}
     if data.rehearsal and (rehearsal_fraction or data.measure_forgetting):
-        rehearsed = [old.validation(spec, data.train_split, data.validation_split) for spec in data.rehearsal]
+        rehearsed = [old.validation(spec, data.train_split, data.validation_split, others) for spec in data.rehearsal]
         apart = {"old": side_by_side(rehearsed), "new": validation}
         validation = side_by_side([validation, *rehearsed])
     _check_classes(parts)

@@ -150,7 +150,8 @@ def _peak(children: bool) -> int:
 
 def _may_begin_again(recipe: Recipe, data: TrainingData, stream: TrainingStream, processes: list[Process]) -> bool:
     """Tell whether a source that is mixed in is so short that this run met some of its rows twice."""
-    lengths = [open_source(spec, recipe.data.train_split).rows or 0 for spec in recipe.data.mixed_in]
+    others = recipe.data.read.for_others()
+    lengths = [open_source(spec, recipe.data.train_split, others).rows or 0 for spec in recipe.data.mixed_in]
     readers = stream.ranks * max(1, recipe.run.dataloader_num_workers)
     read = sum(len(process.rows) for process in processes) + stream.buffer * readers
     return bool(lengths) and min([*lengths, data.rows or read + 1]) <= read

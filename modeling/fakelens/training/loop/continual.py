@@ -13,20 +13,21 @@ from fakelens.training.loop.validation import score_validation
 NAMES = {"auroc": "AUROC", "accuracy": "accuracy", "recall": "recall", "false_positive_rate": "false positives"}
 
 
-def compare(start_from: str, after: Detector, data: TrainingData) -> dict[str, Any]:
+def compare(start_from: str, after: Detector, data: TrainingData, label_map: Any = None) -> dict[str, Any]:
     """Score old and new validation images by the detector that training started from, and by its result.
 
     Args:
         start_from: The former: a folder or Hub repo.
         after: The latter. Each is scored at its own threshold.
         data: Whose validation rows, old and new `apart`, to use.
+        label_map: What the classes of the former mean, as `load_detector` takes it.
 
     Returns:
         `start_from`; for `old` and `new` each `real` and `fake` (images), `before` and `after` (`auroc`, `accuracy`,
         `recall`, `false_positive_rate`, `threshold`); `forgetting`: before less after on old data, of AUROC and
         accuracy, below 0 where the old got better.
     """
-    before = load_detector(start_from, str(after.device))
+    before = load_detector(start_from, str(after.device), label_map=label_map)
     found: dict[str, Any] = {"start_from": start_from}
     for age, source in data.apart.items():
         found[age] = {}

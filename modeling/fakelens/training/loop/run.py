@@ -55,10 +55,10 @@ def train(recipe: Recipe) -> Path:
         return out / "model"
     started, clock = now(), time.monotonic()
     set_seed(recipe.run.seed)
-    data = open_training_data(recipe.data, recipe.run.seed, never_seen(recipe.model))
+    skips = SkipLog(out / "skipped.jsonl")
+    data = open_training_data(recipe.data, recipe.run.seed, never_seen(recipe.model), skips)
     if recipe.run.process_index == 0:
         write_json(out / "recipe.json", _plain(recipe.keys))
-    skips = SkipLog(out / "skipped.jsonl")
     joined = bool(recipe.model.members)
     result = join_members(recipe, out, data, train) if joined else run_phases(recipe, out, data, skips)
     if recipe.run.process_index == 0:
@@ -82,7 +82,7 @@ def train(recipe: Recipe) -> Path:
             **result.facts,
         }
         if recipe.model.start_from and data.apart:
-            record["continual"] = compare(recipe.model.start_from, detector, data)
+            record["continual"] = compare(recipe.model.start_from, detector, data, recipe.model.start_label_map)
             write_comparison(record["continual"], out)
         result.model.requires_grad_(True)
         result.model.save_pretrained(out / "model")

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers import HfArgumentParser, TrainingArguments
 
+from fakelens.data.sources.columns import ReadOptions
 from fakelens.data.splits import protocols
 from fakelens.errors import UserError
 from fakelens.resources import find_recipe
@@ -37,6 +38,10 @@ class ModelArguments:
     start_from: str | None = field(
         default=None,
         metadata={"help": "Train this detector further (a folder or Hub repo), with its own head and processor."},
+    )
+    start_label_map: Any = field(
+        default=None,
+        metadata={"help": "What its classes mean where their names do not say: real=NAME,fake=NAME, or a mapping."},
     )
     image_size: int | None = field(default=None, metadata={"help": "Input side in pixels; default: the network's."})
     model_options: dict[str, Any] = field(default_factory=dict, metadata={"help": "Further settings of the network."})
@@ -72,6 +77,18 @@ class DataArguments:
     data: str = field(default="sample", metadata={"help": "SOURCE: a Hub data set, a folder, or `sample`."})
     train_split: str = field(default="train", metadata={"help": "Split to train on."})
     validation_split: str = field(default="validation", metadata={"help": "Split for thresholds and early stopping."})
+    label_map: Any = field(
+        default=None,
+        metadata={"help": "What the data's classes mean: real=NAME,fake=NAME,skip=NAME, or a mapping of these."},
+    )
+    real_label: str | None = field(
+        default=None, metadata={"help": "The data's class of real images; all that are not named are fake."}
+    )
+    image_column: str | None = field(default=None, metadata={"help": "The data's column of images, or of paths."})
+    label_column: str | None = field(default=None, metadata={"help": "The data's column of labels."})
+    generator_column: str | None = field(
+        default=None, metadata={"help": "The data's column of generators; `folder` for class folders."}
+    )
     holdout: float | None = field(
         default=None, metadata={"help": "Take this fraction of the training split for validation instead, by content."}
     )
@@ -82,7 +99,7 @@ class DataArguments:
     # which generators
     protocol: str | None = field(
         default=None,
-        metadata={"help": "openfake: hold its 20 official generators out of all data; names data and splits too."},
+        metadata={"help": "Published split by name, such as openfake: data, columns and held-out generators."},
     )
     exclude_generators: list[str] | None = field(
         default=None, metadata={"help": "Generators left out of training and validation, in any spelling."}
@@ -136,6 +153,17 @@ class DataArguments:
             "the middle of what the degradations leave. Validation sees the processor's own crops."
         },
     )
+
+    @property
+    def read(self) -> ReadOptions:
+        """What is said of the data's columns and classes.
+
+        Raises:
+            UserError: If the label map is not understood.
+        """
+        return ReadOptions.parse(
+            self.label_map, self.real_label, self.image_column, self.label_column, self.generator_column
+        )
 
     @property
     def mixed_in(self) -> list[str]:
@@ -247,8 +275,14 @@ def _complete(keys: dict[str, Any]) -> None:
             keys[key] = [keys[key]]
     if keys.get("protocol") is not None:
         protocol = protocols.get(keys["protocol"])
-        for key in ("data", "train_split", "validation_split"):
-            keys.setdefault(key, getattr(protocol, key))
+        if protocol.data is None and "data" not in keys:
+            raise UserError(
+                f"The data of the protocol {protocol.name} are not on the Hub ({protocol.citation}). Get them and "
+                "name their folder with --data."
+            )
+        own = protocol.keys() if protocol.data in (None, keys.get("data", protocol.data)) else {}
+        for key, value in own.items():
+            keys.setdefault(key, value)
     if keys.get("start_from") is not None:
         if given := [key for key in NETWORK if keys.get(key)]:
             raise UserError(f"start_from brings its own network and processor: leave {given[0]} out.")
@@ -274,6 +308,7 @@ def _check_values(model: ModelArguments, data: DataArguments) -> None:
         raise UserError("members and architecture: ensemble go together; this recipe has one without the other.")
     if data.classes not in ("verdict", "generator"):
         raise UserError(f"classes is {data.classes!r}; it is verdict or generator.")
+    _ = data.read  # refuses a label map that is not understood
     if data.holdout is not None and not 0 < data.holdout < 1:
         raise UserError(f"holdout is {data.holdout}; it is a fraction between 0 and 1.")
     if not 0 < data.extra_fraction < 1:

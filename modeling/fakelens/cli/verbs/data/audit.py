@@ -16,12 +16,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fakelens.cli.script import SOURCE
+from fakelens.cli.script import SOURCE, ReadArguments
 from fakelens.cli.verb import dataclass_verb
 
 
 @dataclass
-class AuditArguments:
+class AuditArguments(ReadArguments):
     """What to audit."""
 
     data: str = field(metadata={"help": SOURCE})
@@ -42,7 +42,7 @@ def main(args: AuditArguments) -> None:
 
     if args.limit is not None and args.limit < 1:
         raise UserError(f"--limit is {args.limit}; it is a number of rows, 1 or more.")
-    sources = [open_source(args.data, split) for split in args.split]
+    sources = [open_source(args.data, split, args.read_options()) for split in args.split]
     audit: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "data": {"source": args.data, "revision": sources[0].revision, "description": sources[0].description},

@@ -24,11 +24,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from fakelens.cli.script import ReadArguments
 from fakelens.cli.verb import dataclass_verb
 
 
 @dataclass
-class PrepareArguments:
+class PrepareArguments(ReadArguments):
     """What to prepare, and how."""
 
     data: str = field(
@@ -74,7 +75,7 @@ def main(args: PrepareArguments) -> None:
     if args.output is None and not args.report_only:
         raise UserError("Name an --output for the result, or add --report_only true.")
     output = Path(args.output) if args.output else None
-    report = prepare(args.data, args.split, None if args.report_only else output, settings)
+    report = prepare(args.data, args.split, None if args.report_only else output, settings, args.read_options())
     if output is not None and args.report_only:
         write_report(report, output / "duplicates.json")
     if args.json:

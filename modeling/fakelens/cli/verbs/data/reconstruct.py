@@ -18,12 +18,12 @@ other: `fakelens audit --data path/to/pairs` says whether anything but the gener
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fakelens.cli.script import SOURCE
+from fakelens.cli.script import SOURCE, ReadArguments
 from fakelens.cli.verb import dataclass_verb
 
 
 @dataclass
-class ReconstructArguments:
+class ReconstructArguments(ReadArguments):
     """What to reconstruct, and by what."""
 
     data: str = field(metadata={"help": SOURCE})
@@ -91,11 +91,11 @@ def main(args: ReconstructArguments) -> None:
         makers = [open_autoencoder(args.autoencoder, args.device)]
         if args.name:
             makers = [replace(makers[0], name=args.name)]
-        source = open_source(args.data, args.split)
+        source = open_source(args.data, args.split, args.read_options())
     else:
         if args.name:
             raise UserError("--name is for one autoencoder; small ones go by the names of their kinds.")
-        source = open_source(args.data, args.split)
+        source = open_source(args.data, args.split, args.read_options())
         begin(output, source, [kind.name for kind in kinds], settings, args.limit)  # before minutes of training
         makers = open_small(kinds, source, output, args.seed, args.training_steps, args.limit, args.device)
     done = write_pairs(source, makers, output, settings, args.limit)

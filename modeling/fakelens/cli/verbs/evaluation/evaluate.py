@@ -17,13 +17,13 @@ is "unknown generator".
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fakelens.cli.script import SOURCE
+from fakelens.cli.script import SOURCE, SeveralModelsArguments
 from fakelens.cli.verb import dataclass_verb
 from fakelens.data.transforms.views import VIEWS
 
 
 @dataclass
-class EvaluateArguments:
+class EvaluateArguments(SeveralModelsArguments):
     """What to evaluate, on what."""
 
     model: list[str] = field(
@@ -86,12 +86,15 @@ def main(args: EvaluateArguments) -> None:
     if not args.robustness and args.robustness_limit is not None:
         raise UserError("--robustness_limit belongs to --robustness.")
     output = Path(args.output)
+    read, model_rules = args.read_options()
     options = Options(
         views=args.views,
         batch_size=args.batch_size,
         device=args.device,
         limit=args.limit,
         trust_remote_code=args.trust_remote_code,
+        read=read,
+        model_rules=model_rules,
         attacks=args.attack,
         strengths=STRENGTHS if args.eps is None else args.eps,
         attack_limit=args.attack_limit,

@@ -18,11 +18,12 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fakelens.cli.script import LabelArguments
 from fakelens.cli.verb import dataclass_verb
 
 
 @dataclass
-class PredictArguments:
+class PredictArguments(LabelArguments):
     """What to score, with what, and where to write."""
 
     model: str = field(metadata={"help": "Folder or Hub repo of the detector."})
@@ -56,7 +57,7 @@ def main(args: PredictArguments) -> int:
         raise UserError("--submission and --output name the same file. Name two.")
     for path in wanted:
         check_file(path)
-    detector = load_detector(args.model, args.device, args.trust_remote_code)
+    detector = load_detector(args.model, args.device, args.trust_remote_code, args.label_map, args.real_label)
     rows = predict_folder(detector, Path(args.data).expanduser(), args.unknown_below, args.batch_size)
     failed = [row for row in rows if row.error is not None]
     for row in failed:

@@ -25,12 +25,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fakelens.cli.script import SOURCE
+from fakelens.cli.script import SOURCE, ReadArguments
 from fakelens.cli.verb import dataclass_verb
 
 
 @dataclass
-class ExportArguments:
+class ExportArguments(ReadArguments):
     """What to export, where to, and what to check it on."""
 
     model: str = field(metadata={"help": "Folder or Hub repo of a PyTorch detector."})
@@ -51,7 +51,9 @@ def main(args: ExportArguments) -> None:
     require("onnx", "onnxscript", "onnxruntime")
     from fakelens.inference.onnx.export import Settings, export_model
 
-    settings = Settings(args.data, args.split, args.images, args.int8, args.trust_remote_code)
+    settings = Settings(
+        args.data, args.split, args.images, args.int8, args.trust_remote_code, args.read_options(is_strict=False)
+    )
     show(export_model(args.model, Path(args.output), settings))
     print(f"The exported model is in {args.output}.")
 

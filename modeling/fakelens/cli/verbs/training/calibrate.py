@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from fakelens.cli.script import SOURCE
+from fakelens.cli.script import SOURCE, ReadArguments
 from fakelens.cli.verb import dataclass_verb
 
 if TYPE_CHECKING:  # torch and transformers take seconds to import: `--help` does without
@@ -31,7 +31,7 @@ MEASURES = {"ece": "expected calibration error", "brier": "Brier score", "nll": 
 
 
 @dataclass
-class CalibrateArguments:
+class CalibrateArguments(ReadArguments):
     """What to calibrate, on what, and where to write it."""
 
     model: str = field(metadata={"help": "Folder of a model, or a Hub repo."})
@@ -65,6 +65,7 @@ def main(args: CalibrateArguments) -> None:
     from fakelens.data.sources.opening import examples, open_source
     from fakelens.data.sources.skips import SkipLog
     from fakelens.inference.detector import load_detector
+    from fakelens.inference.loading import check_label_map
     from fakelens.training.calibration.calibration import fit, score_images
     from fakelens.training.calibration.thresholds import check_counts, check_method, check_rates, check_rule
 
@@ -72,16 +73,18 @@ def main(args: CalibrateArguments) -> None:
     check_method(args.method)
     check_rates(args.max_fpr, args.max_miss)
     folder = destination(args)
-    detector = load_detector(args.model, args.device, args.trust_remote_code)
+    read = args.read_options(is_strict=False)
+    detector = load_detector(args.model, args.device, args.trust_remote_code, rules=read.rules)
     detector.require_pytorch()
-    source, skips = open_source(args.data, args.split), SkipLog()
+    source, skips = open_source(args.data, args.split, read), SkipLog()
+    check_label_map(read.rules, [source], {args.model: read.rules}, args.trust_remote_code)
     found = islice(examples(source, skips), args.limit)
     total = min((n for n in (source.rows, args.limit) if n is not None), default=None)
     progress = tqdm(found, total=total, desc="scoring", unit="image", disable=None)
     scored = score_images(detector, ((example.image.image, example.label) for example in progress))
     check_counts(scored.labels, args.max_fpr, args.max_miss)
     record = fit(detector, scored, args.rule, args.method, max_fpr=args.max_fpr, max_miss=args.max_miss)
-    record |= {"model": args.model, "data": args.data, "revision": source.revision, "split": args.split}
+    record |= {"model": args.model, "data": args.data, "revision": source.revision, "split": args.split} | source.said
     record["skipped"] = skips.counts
     save(detector, folder, record)
     show(record)
@@ -121,6 +124,7 @@ def save(detector: "Detector", folder: Path, record: dict[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # Not over the files themselves: the model's weights may still be read from them.
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as work:
+            detector.readout.remember(detector.model.config)
             detector.model.save_pretrained(work)
             detector.processor.save_pretrained(work)
             (Path(work) / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")

@@ -45,9 +45,13 @@ def main(args: argparse.Namespace, overrides: list[str]) -> None:
             print((run / "continual.md").read_text(encoding="utf-8"))
         print(f"The model is in {model}; its learning curves in {run / 'plots'}.")
         tests = protocols.get(recipe.data.protocol).tests if recipe.data.protocol else [(recipe.data.data, "test")]
+        columns = f" --protocol {recipe.data.protocol}" if recipe.data.protocol else ""
         for number, (source, split) in enumerate(tests):
             report = run / ("report" if len(tests) == 1 else f"report-{number}")
-            print(f"Next: fakelens evaluate --model {model} --data {source} --split {split} --output {report}")
+            print(
+                f"Next: fakelens evaluate --model {model} --data {source or recipe.data.data} "
+                f"--split {split}{columns} --output {report}"
+            )
 
 
 class PrintKeys(argparse.Action):

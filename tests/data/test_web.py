@@ -13,9 +13,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from fakelens.cli.inputs import web
-from fakelens.cli.inputs.web import fetch, is_public
+from fakelens.data import web
 from fakelens.data.decode import ImageError
+from fakelens.data.web import fetch, is_public
 
 ANSWER = b"the bytes of an image"
 
