@@ -156,8 +156,7 @@ NETWORKS = (
 
 
 def _code(value: object) -> str:
-    text = str(value)
-    return f"`{text}`".replace("|", "\\|") if text else '`""`'
+    return f"`{value}`" if str(value) else '`""`'  # Python-Markdown parts no row at a | between backticks
 
 
 def _escaped(text: str) -> str:

@@ -1,4 +1,4 @@
-"""README.md and docs/: what README names is there, the Python of all pages runs, and so do their commands on tiny data.
+"""README.md and docs/: what README names is there, and the Python and the commands of all pages run, on tiny data.
 
 The commands run as they stand, in a folder where each of their placeholders is a real thing: a model, a data set, an
 image; and in the order in which one reads them, for publishing takes the report that evaluating wrote. `TINY` has what
