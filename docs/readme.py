@@ -6,7 +6,6 @@ writes all three anew, after the weights have changed.
 """
 
 import io
-import os
 import re
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
@@ -78,7 +77,6 @@ def filled(readme: str) -> str:
 
 def main() -> None:
     """Write the figure and the page."""
-    os.environ["HF_HUB_OFFLINE"] = "1"
     figure().save(FIGURE, optimize=True)
     README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
 
