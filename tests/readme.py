@@ -1,4 +1,4 @@
-"""README.md as a program sees it: its blocks of code, its commands, and what is wrong with them."""
+"""README.md and the pages of docs/ as a program sees them: their code, their commands, and what is wrong with them."""
 
 import io
 import re
@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import typer
+import yaml
 from accelerate.commands.launch import launch_command_parser
 from markdown_it import MarkdownIt
 from torch.distributed.run import get_args_parser
@@ -23,13 +24,28 @@ from fakelens.training.recipe.phase import Phase
 from fakelens.training.recipe.recipe import load_recipe, recipe_parser
 
 ROOT = Path(__file__).parents[1]
-OURS = r"(?:benchmarks|model_cards|modeling|recipes|scripts|space|tests)/[\w./-]*[\w/]"  # paths in this repo
+# Paths in this repo.
+OURS = r"(?:benchmarks|docs|model_cards|modeling|notebooks|recipes|scripts|space|tests)/[\w./-]*[\w/]"
 PROGRAMS = ("accelerate", "fakelens", "make", "pip", "python", "torchrun")
+
+
+def contents(entries: list | None = None) -> list[str]:
+    """Return the pages of the docs in the order of their contents, those that are made from the code among them."""
+    if entries is None:
+        entries = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
+    values = [value for entry in entries for value in ([entry] if isinstance(entry, str) else entry.values())]
+    return [page for value in values for page in ([value] if isinstance(value, str) else contents(value))]
+
+
+def pages() -> dict[str, str]:
+    """Return the text of README.md and of the pages of docs/ by their paths, in the order in which one reads them."""
+    paths = ["README.md", *(f"docs/{name}" for name in contents() if (ROOT / "docs" / name).is_file())]
+    return {path: (ROOT / path).read_text(encoding="utf-8") for path in paths}
 
 
 @dataclass(frozen=True)
 class Command:
-    """One command of the README.
+    """One command of a page.
 
     Attributes:
         text: As it stands there, on one line.
@@ -88,7 +104,9 @@ def parse(text: str) -> list:
 
 
 def python_blocks(text: str) -> list[str]:
-    return [token.content for token in parse(text) if token.type == "fence" and token.info == "python"]
+    """Return the blocks of Python that run as they stand; tests/test_api.py runs sessions."""
+    found = [token.content for token in parse(text) if token.type == "fence" and token.info == "python"]
+    return [block for block in found if not block.startswith(">>>")]
 
 
 def commands(text: str) -> list[Command]:
@@ -174,7 +192,7 @@ def faults_of(command: Command) -> Iterator[str]:
 
 
 def faults(text: str) -> list[str]:
-    """Return everything that a README names and that is not there: programs, targets, files, options, recipe keys."""
+    """Return everything that a page names and that is not there: programs, targets, files, options, recipe keys."""
     found = [fault for command in commands(text) for fault in faults_of(command)]
     files = sorted({path for path in re.findall(rf"(?<![\w./-]){OURS}", text) if not (ROOT / path).exists()})
     found += [f"no file {path}" for path in files]

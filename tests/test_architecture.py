@@ -16,7 +16,7 @@ PACKAGE = ROOT / "modeling" / "fakelens"
 MOST = 12  # Python files in a folder, `__init__.py` included
 INDENT, COLUMN, WIDTH = "  ", 20, 120
 BEGIN, END = "<!-- tree: begin -->\n", "<!-- tree: end -->"
-TREES = {ROOT / "README.md": 1, ROOT / "docs" / "architecture.md": 3}  # a page -> how deep its tree goes
+TREES = {ROOT / "docs" / "architecture.md": 3}  # a page -> how deep its tree goes
 
 
 def packages(folder: Path) -> list[Path]:

@@ -1,8 +1,8 @@
-"""README.md: everything that it names is there, its Python runs, and so do its commands, on tiny data.
+"""README.md and docs/: what README names is there, and the Python and the commands of all pages run, on tiny data.
 
-The commands run as they stand, in a folder where each of their placeholders is a real thing: a model, a data set, a
-image; and in the README's order, for publishing takes the report that evaluating wrote. `TINY` has what is added or
-changed so that a command takes seconds, `NOT_RUN` the ones that run elsewhere.
+The commands run as they stand, in a folder where each of their placeholders is a real thing: a model, a data set, an
+image; and in the order in which one reads them, for publishing takes the report that evaluating wrote. `TINY` has what
+is added or changed so that a command takes seconds, `NOT_RUN` the ones that run elsewhere.
 """
 
 import csv
@@ -16,30 +16,38 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from safetensors.torch import save_file
 
 from fakelens.cli import app as cli
 from fakelens.data.aligned.tiny_autoencoder import tiny_decoder, tiny_encoder
 from tests.abuse import make_image
-from tests.readme import ROOT, Command, commands, faults, python_blocks
+from tests.conftest import load_script
+from tests.readme import ROOT, Command, commands, faults, pages, python_blocks
 from tests.tiny_data import write_tiny_data
 
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = commands(TEXT)
+PAGES = pages()
+TEXT = PAGES["README.md"]
+# A command that stands on two pages is run once.
+COMMANDS = list(dict.fromkeys(command for text in PAGES.values() for command in commands(text)))
+BLOCKS = {f"{path}, block {n}": block for path, text in PAGES.items() for n, block in enumerate(python_blocks(text))}
 MODELS = (
     "runs/demo/model",
     "runs/demo/hub",
     "runs/custom_cnn/model",
     "runs/openfake/model",
+    "runs/continual/model",
     "DIR",
     "A",
     "B",
     "USER/NAME",
+    "USER/YOUR_DETECTOR",
 )
-DATA = ("SOURCE", "SHARDS", "YOUR_IMAGES", "path/to/new")
+DATA = ("SOURCE", "SHARDS", "YOUR_IMAGES", "YOUR_DATA", "path/to/new", "path/to/images")
 QUIET = {"report_to": "none", "disable_tqdm": "true", "use_cpu": "true"}
 TINY_CNN = '{"hidden_sizes": [4, 8], "classifier_size": 4}'
 
@@ -66,6 +74,10 @@ REPLACED = {
     # One of seventeen autoencoders, and images that are large enough to train it on.
     "small": ["small:small-1-shuffle", "--training_steps", "2", "--data", "large"],
     "10.0.0.1": ["127.0.0.1"],
+    # The classes of these models and data.
+    "real=LABEL_0,fake=LABEL_1": ["real=real,fake=fake"],
+    "real=0,fake=1,skip=2": ["real=real,fake=fake"],
+    "natural": ["real"],
     "recipes/accelerate/eight_gpus.yaml": ["recipes/accelerate/two_cpu_processes.yaml"],
     "16": ["2"],  # processes, of two machines
     "8": ["2"],
@@ -99,7 +111,7 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def world(tiny_model, tmp_path_factory):
-    """A folder in which everything that the README's commands name is there."""
+    """A folder in which everything that the pages' commands name is there."""
     folder = tmp_path_factory.mktemp("world")
     for name in ("scripts", "recipes", "benchmarks", "space"):
         (folder / name).symlink_to(ROOT / name)
@@ -115,6 +127,7 @@ def world(tiny_model, tmp_path_factory):
     for number, name in enumerate(("photo.jpg", "other.png", "downloads/a.jpg", "downloads/b/c.jpg", "FOLDER/d.jpg")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         make_image(64, 48, number).save(folder / name)
+    shutil.copyfile(ROOT / "space" / "examples" / "photograph.png", folder / "photograph.png")
     splits = [f"path/to/folder/{split}" for split in ("train", "validation", "test")]
     for number, name in enumerate(f"{at}/{kind}" for at in ("data/raw", *splits) for kind in ("real", "fake")):
         (folder / name).mkdir(parents=True)
@@ -143,7 +156,8 @@ def world(tiny_model, tmp_path_factory):
 
 def tiny(command: Command) -> list[str]:
     """Return a command's words, changed so that it takes seconds."""
-    words = [word for old in command.words for word in REPLACED.get(old, [old])]
+    replaced = REPLACED if command.verb == "prepare" else REPLACED | {"data/processed": ["path/to/folder"]}
+    words = [word for old in command.words for word in replaced.get(old, [old])]
     if command.program == "torchrun":
         words[1:1] = ["--standalone"]
     if command.program == "accelerate" and "--config_file" not in words:
@@ -168,6 +182,33 @@ def is_slow(command: Command) -> bool:
 
 def test_everything_that_the_readme_names_is_there():
     assert not faults(TEXT)
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere():
+    assert len(TEXT.splitlines()) <= 150
+    links = re.findall(r"\]\(([^)#]+)(?:#([\w-]+))?\)", TEXT)
+    assert len(links) > 15
+    for path, heading in links:
+        assert (ROOT / path).exists(), path
+        if heading:
+            titles = re.findall(r"^##+ (.+)$", (ROOT / path).read_text(encoding="utf-8"), flags=re.MULTILINE)
+            assert heading in [re.sub(r"[^\w-]", "", title.lower().replace(" ", "-")) for title in titles], heading
+
+
+def test_the_first_screen_says_what_it_is_and_how_far_to_trust_it():
+    first = TEXT.partition("## Install")[0]
+    assert len(first.splitlines()) < 30
+    assert "docs/images/verdict.png" in first and "weak" in first and "never saw" in first and "AUROC" in first
+
+
+def test_what_the_readme_shows_of_the_shipped_model_is_what_it_does():
+    shown = load_script("readme", ROOT / "docs")
+    assert shown.filled(TEXT) == TEXT, "python docs/readme.py writes it anew"
+    now = shown.figure().convert("RGB")
+    with Image.open(shown.FIGURE) as kept:
+        difference = np.abs(np.asarray(kept.convert("RGB"), dtype=float) - np.asarray(now, dtype=float))
+    assert difference.mean() < 2, "python docs/readme.py draws it anew"
+    assert shown.FIGURE.stat().st_size < 250_000
 
 
 @pytest.mark.parametrize(
@@ -196,12 +237,12 @@ def test_what_is_not_there_is_found(wrong):
     assert len(faults(f"# Title\n\n{wrong}\n")) >= 1
 
 
-@pytest.mark.parametrize("number", range(len(python_blocks(TEXT))))
-def test_a_block_of_python_runs(number, world, monkeypatch, capsys):
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_block_of_python_runs(name, world, monkeypatch, capsys):
     monkeypatch.chdir(world)
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", world / "cache")
-    block = python_blocks(TEXT)[number]
-    exec(compile(block, f"README.md, block {number}", "exec"), {"__name__": "__main__"})
+    block = BLOCKS[name]
+    exec(compile(block, name, "exec"), {"__name__": "__main__"})
     said = capsys.readouterr().out
     if "p_fake.csv" in block:
         with (world / "p_fake.csv").open() as file:
@@ -241,14 +282,15 @@ def test_a_command_runs_as_a_process_of_its_own(command, world):
     }
     ranks = [tiny(command)]
     if "--machine_rank" in ranks[0]:
-        # Both machines are this one; the README's port may be taken.
+        # Both machines are this one; the page's port may be taken.
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             ranks[0][ranks[0].index("--main_process_port") + 1] = str(free.getsockname()[1])
         ranks.append(list(ranks[0]))
         ranks[1][ranks[1].index("--machine_rank") + 1] = "1"
-    for path in (word for word in ("runs/report", "runs/compared") if word in ranks[0] and command.verb == "evaluate"):
-        shutil.rmtree(world / path, ignore_errors=True)
+    for path in (word for word in ("runs/report", "runs/compared", "out") if word in ranks[0]):
+        if command.verb in ("evaluate", "compare"):
+            shutil.rmtree(world / path, ignore_errors=True)
     logs = [world / f"rank-{number}.log" for number in range(len(ranks))]
     running = [
         subprocess.Popen(words, cwd=world, env=environment, stdout=log.open("w"), stderr=subprocess.STDOUT)

@@ -44,7 +44,7 @@ def test_the_clone_has_the_repositorys_own_name_below_a_folder_with_a_space(run)
     done = run()
     assert done.returncode == 0 and not done.stderr
     said = done.stdout.splitlines()
-    assert [line.split()[0] for line in said] == ["quality", "demo", "browser", "test-slow", "test"]
+    assert [line.split()[0] for line in said] == ["quality", "docs", "demo", "browser", "test-slow", "test"]
     assert all("/a folder/fakelens with " in line for line in said)
     assert all(line.endswith(f" with {run.screenshots}") for line in said[-2:])
 

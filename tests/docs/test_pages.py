@@ -1,4 +1,4 @@
-"""The pages of docs/ name programs, options, files and recipe keys that are there, as README.md does."""
+"""The pages of docs/ name programs, options, files and recipe keys that are there; tests/test_readme.py runs them."""
 
 import pytest
 
