@@ -77,8 +77,11 @@ def row_bytes(image: dict[str, Any]) -> bytes:
         return fetch(image["path"])
     path = Path(image["path"])
     if not path.is_file():
-        raise ImageError("no such file", str(path))
-    return path.read_bytes()
+        raise ImageError("no such file", path.name)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError("unreadable file", error.strerror or str(error)) from None
 
 
 def is_address(path: str) -> bool:
