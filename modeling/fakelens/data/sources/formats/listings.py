@@ -131,7 +131,7 @@ def read_table(path: Path) -> pa.Table:
         if kind in (".csv", ".tsv"):
             options = pyarrow.csv.ParseOptions(delimiter="\t" if kind == ".tsv" else ",", newlines_in_values=True)
             return pyarrow.csv.read_csv(path, parse_options=options)
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         if kind == ".txt":
             return pa.table({PATH: pa.array((line.strip() for line in _lines(text)), pa.string())})
         records = json.loads(text) if text.lstrip().startswith("[") else list(map(json.loads, _lines(text)))
