@@ -90,7 +90,7 @@ def begun(photos, tiny_model, tmp_path):
     try:
         while not list(output.glob("*.parquet")):
             assert running.poll() is None, running.communicate()
-            time.sleep(0.001)
+            time.sleep(0.01)
         yield running, output, words
     finally:
         running.kill()
