@@ -53,6 +53,7 @@ WRONG = {
         ["--data", "sample", "--autoencoder", "no.safetensors", "no.safetensors", "--output", "out"],
         "no.safetensors",
     ),
+    "score": (["no/where/at/all", "--output", "out"], "no/where/at/all"),
     "train": (["no.yaml"], "no.yaml"),
     "zoo": (["--jsn"], "unrecognized"),
 }

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -131,19 +131,23 @@ def dataclass_parser(arguments: type, description: str | None, prog: str | None 
     """Return transformers' parser of a dataclass.
 
     Args:
-        arguments: The dataclass.
+        arguments: The dataclass. A field that its constructor does not take (`init=False`) is given by its position.
         description: The script's docstring, with its examples.
         prog: The program's name; without it, this process's.
     """
     from transformers import HfArgumentParser  # a second and more: `fakelens --help` does without
 
-    return HfArgumentParser(
+    parser = HfArgumentParser(
         arguments,
         prog=prog,
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    for each in fields(arguments):
+        if not each.init:
+            parser.add_argument(each.name, metavar=each.name.upper(), help=each.metadata["help"])
+    return parser
 
 
 def parse_all(parser: Any, words: list[str] | None = None) -> Any:
@@ -153,9 +157,11 @@ def parse_all(parser: Any, words: list[str] | None = None) -> Any:
         parser: What `dataclass_parser` returned.
         words: The command line; without it, this process's.
     """
-    parsed, *unknown = parser.parse_args_into_dataclasses(words, return_remaining_strings=True)
-    if unknown[0]:
-        parser.error(f"unrecognized arguments: {' '.join(unknown[0])}")
+    parsed, *by_position, unknown = parser.parse_args_into_dataclasses(words, return_remaining_strings=True)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    for namespace in by_position:
+        vars(parsed).update(vars(namespace))
     return parsed
 
 

@@ -44,8 +44,11 @@ def check_repo_id(repo_id: str) -> None:
         raise UserError(f"{repo_id!r} is no full repo name. Write it as USER/NAME.")
 
 
-def find_token() -> str:
+def find_token(otherwise: str = "--dry-run DIR needs none.") -> str:
     """Return the token from HF_TOKEN or from an earlier login.
+
+    Args:
+        otherwise: What can be done without one, for the message.
 
     Raises:
         UserError: If there is none; the message says how to get one.
@@ -54,7 +57,7 @@ def find_token() -> str:
     if not token:
         raise UserError(
             f"No Hub token. Make one with write access at {TOKENS}, then run `hf auth login` or set HF_TOKEN; "
-            "--dry-run DIR needs none."
+            f"{otherwise}"
         )
     return token
 
@@ -83,11 +86,12 @@ def persist(action: Callable[[], Result]) -> Result:
 
 
 @contextmanager
-def hub_errors(doing: str) -> Iterator[None]:
+def hub_errors(doing: str, otherwise: str = "--dry-run DIR needs no network.") -> Iterator[None]:
     """Turn what goes wrong between here and the Hub into a `UserError`.
 
     Args:
         doing: What failed then, in words: `The push to USER/NAME`.
+        otherwise: What can be done where the Hub cannot be reached, in a sentence.
 
     Raises:
         UserError: For any refusal of the Hub, and if it cannot be reached.
@@ -95,12 +99,12 @@ def hub_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except (HfHubHTTPError, httpx2.TransportError, OfflineModeIsEnabled) as error:
-        raise UserError(_message(doing, error)) from error
+        raise UserError(_message(doing, error, otherwise)) from error
     except RuntimeError as error:
         # huggingface_hub wraps what happens in its upload threads.
         if not isinstance(error.__cause__, HfHubHTTPError | httpx2.TransportError):
             raise
-        raise UserError(_message(doing, error.__cause__)) from error
+        raise UserError(_message(doing, error.__cause__, otherwise)) from error
     except ValueError as error:
         if isinstance(error, UserError):
             raise
@@ -108,7 +112,7 @@ def hub_errors(doing: str) -> Iterator[None]:
         raise UserError(f"{doing} failed: {' '.join(str(error).split())}") from error
 
 
-def _message(doing: str, error: BaseException) -> str:
+def _message(doing: str, error: BaseException, otherwise: str) -> str:
     if isinstance(error, HfHubHTTPError):
         status = error.response.status_code
         said = " ".join((error.server_message or "").split())
@@ -117,5 +121,5 @@ def _message(doing: str, error: BaseException) -> str:
     reason = " ".join(str(error).split()) or type(error).__name__
     return (
         f"{doing} failed: {constants.ENDPOINT} cannot be reached ({reason}). "
-        "Check the connection, HF_ENDPOINT and HF_HUB_OFFLINE; --dry-run DIR needs no network."
+        f"Check the connection, HF_ENDPOINT and HF_HUB_OFFLINE; {otherwise}"
     )

@@ -81,7 +81,7 @@ def check_files(files: Mapping[str, bytes | Path], limits: Mapping[str, int] = L
         if size > limit:
             raise UserError(f"{name} has {size:,} bytes; at most {limit:,} are published. Make it smaller.")
         for location, line in _lines(name, content):
-            _check_line(location, line)
+            check_line(location, line)
 
 
 def _lines(name: str, content: bytes | Path) -> Iterator[tuple[str, str]]:
@@ -99,15 +99,24 @@ def _lines(name: str, content: bytes | Path) -> Iterator[tuple[str, str]]:
             yield f"{name}, line {number}", line
 
 
-def _check_line(location: str, line: str) -> None:
+def check_line(location: str, line: str) -> None:
+    """Check one line of what is about to be published.
+
+    Args:
+        location: Where it stands, in words.
+        line: Its text.
+
+    Raises:
+        UserError: If it holds a secret or an absolute path.
+    """
     for kind, pattern in SECRETS.items():
         if re.search(pattern, line):
             raise UserError(
-                f"{location} holds {kind}. Take it out of where it comes from (the model's folder, its recipe or the "
-                "report), and revoke it if anybody else has seen it; nothing was published."
+                f"{location} holds {kind}. Take it out of where it comes from (the model's folder, its recipe, the "
+                "report or the data), and revoke it if anybody else has seen it; nothing was published."
             )
     if match := PATHS.search(line):
         raise UserError(
             f"{location} holds a path of this machine, {match[0]!r}. Take it out of where it comes from (the model's "
-            "folder, its recipe or the report); nothing was published."
+            "folder, its recipe, the report or the data); nothing was published."
         )

@@ -107,7 +107,7 @@ def _commit(api: HfApi, repo_id: str, files: Files, create_pr: bool = False) -> 
     present = {sibling.rfilename for sibling in before.siblings or []}
     replaced = set(filter(REPLACED.fullmatch, present))
     if CARD in present:
-        card, keeps_images = carry_over(_text(files[CARD]), _download(api, repo_id, CARD, before.sha), repo_id)
+        card, keeps_images = carry_over(_text(files[CARD]), download(api, repo_id, CARD, before.sha), repo_id)
         if keeps_images:
             files = {name: content for name, content in files.items() if not re.fullmatch(EXAMPLES, name)}
         elif any(re.fullmatch(EXAMPLES, name) for name in files):
@@ -140,9 +140,17 @@ def _text(content: bytes | Path) -> str:
     return (content if isinstance(content, bytes) else content.read_bytes()).decode()
 
 
-def _download(api: HfApi, repo_id: str, name: str, revision: str | None) -> bytes:
-    """Read a small file as it is at a revision, past every cache."""
-    url = hf_hub_url(repo_id, name, revision=revision, endpoint=api.endpoint)
+def download(api: HfApi, repo_id: str, name: str, revision: str | None, repo_type: str | None = None) -> bytes:
+    """Read a small file as it is at a revision, past every cache.
+
+    Args:
+        api: Whose Hub and token.
+        repo_id: `USER/NAME`.
+        name: The file's path in the repo.
+        revision: The commit; the newest if None.
+        repo_type: `dataset` or `space`; a model's repo if None.
+    """
+    url = hf_hub_url(repo_id, name, revision=revision, endpoint=api.endpoint, repo_type=repo_type)
     answer = get_session().get(url, headers=build_hf_headers(token=api.token))
     hf_raise_for_status(answer)
     return answer.content

@@ -1,7 +1,7 @@
 """Image -> verdict: the one object that the command line, the Space and the evaluation share."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +14,7 @@ from PIL import Image
 from transformers import PreTrainedModel
 from transformers.image_processing_utils import BaseImageProcessor
 
+from fakelens.data.decode import ImageError
 from fakelens.data.sources.label_rules import LabelRules
 from fakelens.errors import UserError
 from fakelens.inference.classes.readout import read_classes
@@ -208,8 +209,7 @@ class Detector:
         """
         if isinstance(images, str | bytes | os.PathLike | Image.Image):
             return self([images], max_fpr, batch_size)[0]
-        fake_above = self.fake_threshold(max_fpr)
-        rate = self.own_rate if max_fpr is None else max_fpr
+        self.fake_threshold(max_fpr)  # refused before the first image is read
         items = list(images)
         verdicts: list[Verdict] = []
         step = self.at_once(batch_size)
@@ -220,13 +220,23 @@ class Detector:
                 inputs = list(pool.map(self.process, ([image] for image in opened)))
                 parts = (_stack(inputs[at : at + step]) for at in range(0, len(inputs), step))
                 scores = (score for part in pool.map(self.predict, parts) for score in p_fake(part))
-                verdicts += [
-                    self._verdict(d, float(next(scores)), fake_above, rate)
-                    if isinstance(d, ReadImage)
-                    else Verdict(None, None, error=str(d))
-                    for d in decoded
-                ]
+                verdicts += self._verdicts(decoded, scores, max_fpr)
         return verdicts
+
+    def verdicts(self, images: Sequence[ReadImage | ImageError], max_fpr: float | None = None) -> list[Verdict]:
+        """Predict verdicts for images that `read_image` read, in the calling thread alone.
+
+        May be called from several threads.
+
+        Args:
+            images: Few enough for one forward pass; one that could not be read gets a verdict with its error.
+            max_fpr: As of a call.
+
+        Raises:
+            UserError: If `max_fpr` is asked of a model that was not calibrated for it.
+        """
+        opened = [each.decoded.image for each in images if isinstance(each, ReadImage)]
+        return self._verdicts(images, iter(self.scores(opened) if opened else ()), max_fpr)
 
     @property
     def own_rate(self) -> float | None:
@@ -255,6 +265,19 @@ class Detector:
                 "Ask for one of these, or calibrate it on more real images (fakelens calibrate)."
             )
         return max(self.threshold, self.fpr_thresholds[max(kept)])
+
+    def _verdicts(
+        self, images: Sequence[ReadImage | ImageError], scores: Iterator[float], max_fpr: float | None
+    ) -> list[Verdict]:
+        """Return the verdict of each image, given the scores of those that were read."""
+        fake_above = self.fake_threshold(max_fpr)
+        rate = self.own_rate if max_fpr is None else max_fpr
+        return [
+            self._verdict(each, float(next(scores)), fake_above, rate)
+            if isinstance(each, ReadImage)
+            else Verdict(None, None, error=str(each))
+            for each in images
+        ]
 
     def _verdict(self, read: ReadImage, score: float, fake_above: float, max_fpr: float | None) -> Verdict:
         image = read.decoded

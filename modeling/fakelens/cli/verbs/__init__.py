@@ -25,6 +25,7 @@ TYPER = {
 }
 # Those, and what `fakelens.cli.verb` runs.
 VERBS = TYPER | {
+    "score": Entry("evaluation.score", "score a data set that nobody labelled, however large, into parquet"),
     "train": Entry("training.train", "train a detector from a recipe, or fine-tune one"),
     "evaluate": Entry("evaluation.evaluate", "numbers, plots and every score of models on labelled data"),
     "compare": Entry("evaluation.compare", "several detectors on one data set, in one table"),

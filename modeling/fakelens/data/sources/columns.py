@@ -38,7 +38,7 @@ class ReadOptions:
         image: The image column; found by itself if None.
         label: The label column, likewise.
         generator: The column that names generators, likewise; there may be none.
-        is_labelled: Whether rows must have labels; without, a table that has none is read too.
+        is_labelled: Whether rows must have labels; without, neither labels nor generators are read, whatever there is.
         skips: Where rows are counted that the stream leaves out; a log of each source's own if None.
     """
 
@@ -201,13 +201,16 @@ def find_columns(features: Mapping[str, Any], options: ReadOptions, spec: str) -
     image = search.find("image", options.image, IMAGES, _only_image(features))
     if image is None:
         raise UserError(f"{spec} has no column 'image'; it has: {search.listed}. Name it with --image-column NAME.")
-    label = search.find("label", options.label, LABELS, _only_class_label(features))
+    label = generator = None
+    if options.is_labelled:
+        label = search.find("label", options.label, LABELS, _only_class_label(features))
     if label is None and options.is_labelled:
         raise UserError(
             f"{spec} has no column 'label'; it has: {search.listed}. Name the one that holds the labels with "
             "--label-column NAME."
         )
-    generator = search.find("generator", options.generator, GENERATORS)
+    if options.is_labelled:
+        generator = search.find("generator", options.generator, GENERATORS)
     where, rules, classes = f"The column {label!r} of {spec}", options.rules, None
     names: list[str] = []
     if isinstance(features.get(label or ""), datasets.ClassLabel):

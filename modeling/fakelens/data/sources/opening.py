@@ -11,6 +11,10 @@ SOURCE is one of
     path/to/folder                   that `datasets` wrote with `save_to_disk`
     path/to/file                     `.csv`, `.json`, `.jsonl` or `.parquet`, of paths or addresses of images
 
+and, where labels are not asked for,
+    path/to/folder                   of images, in subfolders or not
+    path/to/file.txt                 with a path or address on each line
+
 Rows travel undecoded (a shuffle buffer of images would not fit in memory) and are decoded by `examples` or by the
 training transform. Labels are mapped by name.
 """
@@ -23,7 +27,14 @@ from pathlib import Path
 from fakelens.data.decode import IMAGE_SUFFIXES, DecodedImage, ImageError, decode_image
 from fakelens.data.sources.columns import ReadOptions
 from fakelens.data.sources.formats.folders import open_folders
-from fakelens.data.sources.formats.listings import LISTINGS, has_labels, metadata_files, open_listing, open_metadata
+from fakelens.data.sources.formats.listings import (
+    LISTINGS,
+    has_labels,
+    metadata_files,
+    open_images,
+    open_listing,
+    open_metadata,
+)
 from fakelens.data.sources.formats.saved import is_saved, open_saved
 from fakelens.data.sources.formats.tables import open_hub, open_shards, open_webdataset
 from fakelens.data.sources.reading import read
@@ -119,6 +130,8 @@ def _open_folder(folder: Path, spec: str, split: str, options: ReadOptions) -> S
     for kind, open_kind in (("parquet", open_shards), ("tar", open_webdataset)):
         if next(folder.rglob(f"*.{kind}"), None) is not None:
             return open_kind(folder, spec, split, description, options)
+    if not options.is_labelled:
+        return open_images(folder, spec, split, description, options)
     return open_folders(folder, spec, split, description, options)
 
 

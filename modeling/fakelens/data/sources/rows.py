@@ -62,7 +62,7 @@ def row_bytes(image: dict[str, Any]) -> bytes:
     """Return an undecoded image cell's bytes: its own, its file's or its address's; b"" if it has none of them.
 
     Args:
-        image: `bytes` and `path`; the path is a file or an http(s) address.
+        image: `bytes` and `path`; the path is a file, here or on the Hub (`hf://`), or an http(s) address.
 
     Raises:
         ImageError: If the file is missing or the address gives nothing.
@@ -75,10 +75,27 @@ def row_bytes(image: dict[str, Any]) -> bytes:
         from fakelens.data.web import fetch  # httpx takes a moment to import, and few tables hold addresses
 
         return fetch(image["path"])
+    if "://" in image["path"]:
+        return _remote_bytes(image["path"])
     path = Path(image["path"])
     if not path.is_file():
-        raise ImageError("no such file", str(path))
-    return path.read_bytes()
+        raise ImageError("no such file", path.name)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError("unreadable file", error.strerror or str(error)) from None
+
+
+def _remote_bytes(path: str) -> bytes:
+    """Return an image file's bytes from where `datasets` says that it lies: `hf://...`, `zip://...::hf://...`."""
+    import httpx2
+    from datasets.utils.file_utils import xopen
+
+    try:
+        with xopen(path, "rb") as file:
+            return file.read()
+    except (OSError, ValueError, httpx2.HTTPError) as error:
+        raise ImageError("download failed", str(error).partition("\n")[0] or type(error).__name__) from None
 
 
 def is_address(path: str) -> bool:

@@ -88,6 +88,14 @@ class Ranks:
             if number % self.count == self.index:
                 yield number, rows
 
+    def sum(self, own: int) -> int:
+        """Return the sum of a number over all processes, in every process; each waits for the slowest.
+
+        Args:
+            own: This process's.
+        """
+        return sum(gather_object([own])) if self.count > 1 else own
+
     def gather(self, parts: Iterable[Part], by_files: bool) -> list[Part]:
         """Return all processes' parts in the split's order, in every process; each waits for the slowest.
 

@@ -3,6 +3,7 @@
 import json
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pyarrow as pa
@@ -63,6 +64,26 @@ def test_one_file_of_addresses(tmp_path):
         server.shutdown()
         server.server_close()
     assert found == {f"{root}/a.png": 0, f"{root}/sub/b.png": 1} and skipped == {"download failed": 1}
+
+
+def test_a_text_file_is_a_list_for_those_who_ask_for_no_labels(tmp_path):
+    images(tmp_path, "train/a.png", "test/b c.png")
+    (tmp_path / "list.txt").write_text("\ufefftest/b c.png\n\n  train/a.png\nhttp://x/y.png\n", encoding="utf-8")
+    source = open_source(str(tmp_path / "list.txt"), "train", ReadOptions(is_labelled=False))
+    assert [row["id"] for row in source.stream] == ["test/b c.png", "train/a.png", "http://x/y.png"]
+    assert source.rows == 3 and Path(next(iter(source.stream))["image"]["path"]).is_file()
+    with pytest.raises(UserError, match="no column 'label'"):
+        open_source(str(tmp_path / "list.txt"), "train")
+
+
+def test_a_folder_of_images_is_read_in_order_whatever_its_folders_are_called(tmp_path):
+    images(tmp_path, "cats/b.png", "real/a.png", "a.png", ".hidden/c.png")
+    (tmp_path / "notes.txt").write_text("no image")
+    source = open_source(str(tmp_path), "train", ReadOptions(is_labelled=False))
+    assert [row["id"] for row in source.stream] == ["a.png", "cats/b.png", "real/a.png"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no images. Name a folder of images"):
+        open_source(str(tmp_path / "empty"), "train", ReadOptions(is_labelled=False))
 
 
 def test_a_column_of_splits_divides_a_list(tmp_path):
@@ -149,6 +170,6 @@ def test_what_is_no_list_is_one_line(tmp_path, name, text):
 
 
 def test_another_kind_of_file_names_those_that_are_read(tmp_path):
-    (tmp_path / "a.txt").write_text("x")
+    (tmp_path / "a.pdf").write_text("x")
     with pytest.raises(UserError, match="is a file. Name a list of images .*jsonl"):
-        open_source(str(tmp_path / "a.txt"), "test")
+        open_source(str(tmp_path / "a.pdf"), "test")

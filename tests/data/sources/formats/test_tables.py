@@ -129,7 +129,11 @@ def test_rows_without_a_label_are_skipped_and_counted_and_kept_where_none_is_nee
     spec = labelled(tmp_path, "string", ["real", None, "fake", ""])
     assert read(spec)[::2] == ([0, 1], {"no label": 2})
     source = open_source(spec, "train", ReadOptions(is_labelled=False))
-    assert [row["label"] for row in source.stream] == [0, None, 1, None]
+    assert [row["label"] for row in source.stream] == [None] * 4
+    # Classes of something else are no obstacle: nobody asks what they mean.
+    animals = labelled(tmp_path / "animals", datasets.ClassLabel(names=["cat", "dog"]), [0, 1])
+    source = open_source(animals, "train", ReadOptions(is_labelled=False))
+    assert [(row["label"], row["generator"]) for row in source.stream] == [(None, "unstated")] * 2
     bare = table(tmp_path / "bare", [("image", datasets.Image())], [{"image": image(0, None)}])
     source = open_source(bare, "train", ReadOptions(is_labelled=False))
     assert [(row["label"], row["generator"]) for row in source.stream] == [(None, "unstated")]

@@ -79,7 +79,7 @@ def open_folders(folder: Path, spec: str, split: str, description: str, options:
     rows: dict[str, list[Any]] = {name: [] for name in FEATURES}
     for one in found:
         label = labels[class_key(one.name)]
-        for path in _images(one.path):
+        for path in images_below(one.path):
             name = path.relative_to(folder).as_posix()
             if label == SKIP:
                 skips.add(name, f"of the class {one.name}")
@@ -99,13 +99,15 @@ def open_folders(folder: Path, spec: str, split: str, description: str, options:
     return Source(spec, split, description, len(rows["id"]), "", stream, (), skips, said, class_folders, names)
 
 
-def stream_of(table: datasets.Dataset) -> datasets.IterableDataset:
+def stream_of(table: datasets.Dataset, is_mixed: bool = True) -> datasets.IterableDataset:
     """Return a table in memory as a stream, mixed: class after class would feed a small shuffle buffer one at a time.
 
     Args:
         table: At least one row.
+        is_mixed: Whether rows are mixed; without classes, they keep their order.
     """
-    return table.shuffle(seed=42).to_iterable_dataset(num_shards=min(MANY_SHARDS, len(table)))
+    mixed = table.shuffle(seed=42) if is_mixed else table
+    return mixed.to_iterable_dataset(num_shards=min(MANY_SHARDS, len(table)))
 
 
 def _class_folders(folder: Path, split: str, rules: LabelRules, spec: str) -> list[ClassFolder]:
@@ -200,7 +202,12 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir())
 
 
-def _images(folder: Path) -> Iterator[Path]:
+def images_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder that have an image's suffix, in order of their paths.
+
+    Args:
+        folder: Any folder.
+    """
     return (p for p in sorted(folder.rglob("*")) if p.suffix.lower() in IMAGE_SUFFIXES)
 
 

@@ -1,4 +1,4 @@
-"""Lists of images: one CSV, JSON, JSONL or parquet file of paths or addresses, and an imagefolder's metadata file."""
+"""Lists of images: a file of paths or addresses, an imagefolder's metadata file, or all images of a folder."""
 
 import json
 from collections.abc import Sequence
@@ -11,16 +11,17 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from fakelens.data.sources.columns import Columns, ReadOptions, find_columns
-from fakelens.data.sources.formats.folders import refuse_validation, stream_of
+from fakelens.data.sources.formats.folders import images_below, refuse_validation, stream_of
 from fakelens.data.sources.formats.tables import to_rows
 from fakelens.data.sources.reading import one_line
 from fakelens.data.sources.rows import SPLITS, Source, is_address, is_split
 from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
 
-LISTINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
+LISTINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".txt")
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 SPLIT = "split"
+PATH = "path"  # the column of a list that has no other
 LOOKED_AT = 1000  # paths; where none of them leads to a file, the list is not of these files
 
 
@@ -40,6 +41,29 @@ def open_listing(path: Path, spec: str, split: str, options: ReadOptions | None 
             cannot be understood.
     """
     return _open([path], path.parent, spec, split, f"local file {path.name}", options or ReadOptions())
+
+
+def open_images(folder: Path, spec: str, split: str, description: str, options: ReadOptions) -> Source:
+    """Open all images below a folder, in order of their paths, whatever its subfolders are called.
+
+    Args:
+        folder: Any folder. Hidden files and folders are left out.
+        spec: How the user named it.
+        split: What to call them.
+        description: What the data is.
+        options: That the data is not labelled.
+
+    Raises:
+        UserError: If it holds no images.
+    """
+    names = (path.relative_to(folder) for path in images_below(folder))
+    shown = [name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts)]
+    if not shown:
+        raise UserError(
+            f"{spec} holds no images. Name a folder of images, of parquet or WebDataset shards, or a list of images "
+            f"({', '.join(LISTINGS)})."
+        )
+    return _listed(pa.table({PATH: shown}), folder, spec, split, description, options)
 
 
 def metadata_files(folder: Path) -> list[Path]:
@@ -94,7 +118,8 @@ def read_table(path: Path) -> pa.Table:
     """Read a list into memory.
 
     Args:
-        path: A CSV, TSV, JSON (an array of objects), JSONL or parquet file.
+        path: A CSV, TSV, JSON (an array of objects), JSONL or parquet file, or a text file with a path or address on
+            each line.
 
     Raises:
         UserError: If it is none, or a column of it has mixed types.
@@ -106,7 +131,9 @@ def read_table(path: Path) -> pa.Table:
         if kind in (".csv", ".tsv"):
             options = pyarrow.csv.ParseOptions(delimiter="\t" if kind == ".tsv" else ",", newlines_in_values=True)
             return pyarrow.csv.read_csv(path, parse_options=options)
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
+        if kind == ".txt":
+            return pa.table({PATH: pa.array((line.strip() for line in _lines(text)), pa.string())})
         records = json.loads(text) if text.lstrip().startswith("[") else list(map(json.loads, _lines(text)))
         return pa.Table.from_pylist(records)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -147,6 +174,11 @@ def _open(
         table = pa.concat_tables(tables, promote_options="default")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise UserError(f"The lists of {spec} have a column of mixed types: {one_line(error)}.") from None
+    return _listed(table, folder, spec, split, description, options)
+
+
+def _listed(table: pa.Table, folder: Path, spec: str, split: str, description: str, options: ReadOptions) -> Source:
+    """Return a list's images as a source."""
     columns = find_columns(_features(table), options, spec)
     _check_paths(table, columns, folder, spec)
     classes = (
@@ -154,7 +186,7 @@ def _open(
     )
     dataset = datasets.Dataset(table.select(columns.used))
     skips = options.skips or SkipLog()
-    stream = to_rows(stream_of(dataset), options, spec, skips, folder)
+    stream = to_rows(stream_of(dataset, options.is_labelled), options, spec, skips, folder)
     return Source(spec, split, description, len(dataset), "", stream, (), skips, options.record(), (), classes)
 
 
@@ -167,7 +199,7 @@ def _of_split(table: pa.Table, columns: Columns, spec: str, split: str) -> pa.Ta
     names: list[str] = []
     if SPLIT in table.column_names:
         names = [str(name) for name in table[SPLIT].to_pylist()]
-    elif pa.types.is_string(table.schema.field(columns.image).type):
+    elif columns.label is not None and pa.types.is_string(table.schema.field(columns.image).type):
         firsts = [Path(str(path)).parts[:1] for path in table[columns.image].to_pylist()]
         named = [first[0] if first else "" for first in firsts]
         if named and all(any(is_split(name, one) for one in (*SPLITS, split)) for name in named):

@@ -50,6 +50,9 @@ def open_hub(spec: str, split: str, options: ReadOptions | None = None) -> Sourc
             builder.config.columns = columns.used
             builder.config.fragment_scan_options = SCAN
             stream = builder.as_streaming_dataset(split)
+        elif stream.features:
+            # The Hub's image files would come decoded, in threads of `datasets`, whatever the column is cast to.
+            stream = stream.decode(False)
         classes = _hub_classes(builder, shards, columns)
         skips = options.skips or SkipLog()
         stream = to_rows(stream, options, spec, skips)
