@@ -61,7 +61,8 @@ def verdict_figure(
     figure.suptitle(f"Verdict: {word}", color=colour, fontsize=15, fontweight="bold")
     _image(areas["image"], small, textwrap.shorten(Path(name).name, 60, placeholder="...") or "image")
     _heat(figure, areas["heat_map"], small, heat)
-    _scale(areas["score"], verdict.score, colour, detector.uncertain_band[0], detector.fake_threshold(max_fpr))
+    thresholds = detector.thresholds(max_fpr)
+    _scale(areas["score"], verdict.score, colour, thresholds.real_below, thresholds.fake_from)
     areas["text"].axis("off")
     # Names and sentences may hold a $, which is not the beginning of a formula.
     said = "\n".join([*lines, f"Scored by {detector.name}"])
