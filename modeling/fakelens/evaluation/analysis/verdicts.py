@@ -13,7 +13,14 @@ from scipy.stats import binomtest
 from fakelens.data.sources.labels import FAKE, REAL
 from fakelens.inference.thresholds import WORDS, Thresholds
 
-RATES = ("recall", "false_positive_rate", "miss_rate")
+# What is counted where the verdict changes: key, name for people.
+VERDICTS = {
+    "recall": "recall (fakes predicted fake)",
+    "false_positive_rate": "false-positive rate (real images predicted fake)",
+    "miss_rate": "fakes predicted real",
+}
+# Metrics that need two verdicts, and are counted at the decision threshold.
+TWO_VERDICTS = frozenset({"accuracy", "precision", "f1", "recall", "specificity"})
 
 
 def verdict_metrics(scores: np.ndarray, labels: np.ndarray, thresholds: Thresholds) -> dict[str, Any]:

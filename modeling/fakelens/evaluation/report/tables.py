@@ -8,7 +8,7 @@ from fakelens.evaluation.analysis.comparison import COLUMNS as COMPARED
 from fakelens.evaluation.analysis.comparison import comparison_rows
 from fakelens.evaluation.analysis.coverage import ALARMS, alarms_rows, coverage_table
 from fakelens.evaluation.analysis.summary import shortcut_gap
-from fakelens.evaluation.analysis.verdicts import at
+from fakelens.evaluation.analysis.verdicts import TWO_VERDICTS, VERDICTS, at
 from fakelens.evaluation.robustness.tables import scenario_rows, stability_rows, step_rows
 from fakelens.metrics.bootstrap import behind
 
@@ -24,12 +24,6 @@ OVERALL = {
     "tpr_at_1_fpr": "TPR at 1 % FPR",
     "ece": "ECE",
     "brier": "Brier",
-}
-TWO_VERDICTS = frozenset({"accuracy", "precision", "f1", "recall", "specificity"})  # at the decision threshold
-VERDICTS = {
-    "recall": "recall (fakes predicted fake)",
-    "false_positive_rate": "false-positive rate",
-    "miss_rate": "fakes predicted real",
 }
 WHEN = ("before", "after")
 WITH_INTERVALS = ("auroc", "average_precision", "accuracy", "recall", "specificity", "ece")

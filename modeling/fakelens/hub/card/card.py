@@ -16,11 +16,13 @@ from huggingface_hub import ModelCardData
 from fakelens import __version__
 from fakelens.data.splits.protocols import among
 from fakelens.errors import UserError
+from fakelens.evaluation.analysis.verdicts import VERDICTS, at
 from fakelens.hub.card.examples import widget
 from fakelens.hub.facts.checkpoint import Checkpoint
 from fakelens.hub.facts.public_name import OPENFAKE, Origin, origin_of, without_paths
 from fakelens.hub.facts.report import METRICS, Report
 from fakelens.hub.facts.results import HUB_METRICS, eval_results
+from fakelens.inference.thresholds import thresholds_of
 from fakelens.metrics.bootstrap import behind
 from fakelens.resources import resource
 
@@ -82,7 +84,10 @@ def render_card(
         input_size=_input_size(checkpoint.processor),
         parameters=report.parameters if report else checkpoint.run.get("parameters"),
         report=report,
-        metrics=METRICS,
+        thresholds=thresholds_of(checkpoint.config, name=str(checkpoint.folder)),
+        metrics={key: report.title(key) for key in METRICS} if report else {},
+        verdicts={key: title[0].upper() + title[1:] for key, title in VERDICTS.items()},
+        at=at,
         band_figures=BAND_FIGURES,
         is_unseen=lambda name: among(name, (report.unseen_generators if report else None) or ()),
         origin=origin,
