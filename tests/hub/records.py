@@ -50,7 +50,10 @@ def numbers(auroc=0.912345678, **changes):
 
 
 def view(auroc=0.912345678, **changes):
-    generators = {"sd-3.5": numbers(0.51111, fake=600, recall=0.41111, verdicts=VERDICTS | {"recall": 0.31313}), "flux|dev": numbers(None, fake=400)}
+    generators = {
+        "sd-3.5": numbers(0.51111, fake=600, recall=0.41111, verdicts=VERDICTS | {"recall": 0.31313}),
+        "flux|dev": numbers(None, fake=400),
+    }
     return {"overall": numbers(auroc, **changes), "per_generator": generators, "per_source": {}}
 
 

@@ -28,7 +28,12 @@ SIZE = (9.6, 4.3)  # inches, without the text
 
 
 def verdict_figure(
-    detector: Detector, image: Image.Image, verdict: Verdict, name: str, max_fpr: float | None = None
+    detector: Detector,
+    image: Image.Image,
+    verdict: Verdict,
+    name: str,
+    max_fpr: float | None = None,
+    heat: np.ndarray | None = None,
 ) -> Figure:
     """Draw an image with its heat map, its verdict, the score on a scale with the uncertain band, and the warnings.
 
@@ -38,6 +43,7 @@ def verdict_figure(
         verdict: What the detector said of it.
         name: What to call the image.
         max_fpr: As the detector was asked.
+        heat: What `heat_map` returned of the image, where that is there already.
 
     Returns:
         The figure, to be saved with its `savefig`.
@@ -47,7 +53,8 @@ def verdict_figure(
     """
     if verdict.verdict is None or verdict.score is None:
         raise UserError(f"{name} was not scored ({verdict.error}), so there is nothing to draw.")
-    heat = None if isinstance(detector.model, OnnxModel) else heat_map(detector, image)
+    if heat is None and not isinstance(detector.model, OnnxModel):
+        heat = heat_map(detector, image)
     small = image.copy()
     small.thumbnail((SHOWN, SHOWN))
     text = [verdict.sentence, *filter(None, [verdict.disagreement]), *verdict.warnings, *verdict.notes]

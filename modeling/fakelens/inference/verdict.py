@@ -88,6 +88,16 @@ def verdict_sentence(
     return f"Probably AI-generated: the detector's score for it is {rounded(score)}. {kept}"
 
 
+def short_form(sentence: str) -> str:
+    """Return what a table says of a verdict: the sentence's first clause, and to which side an uncertain score leans.
+
+    Args:
+        sentence: What `verdict_sentence` returned.
+    """
+    leaning = next((part for part in sentence.split(". ") if part.startswith("It leans")), "")
+    return " ".join(f"{part}." for part in (sentence.partition(":")[0].rstrip("."), leaning) if part)
+
+
 def _leaning(score: float, thresholds: "Thresholds", leaning: str) -> str:
     """Say to which side an uncertain score leans, and by how much it falls short of that verdict."""
     if leaning == "fake":

@@ -54,7 +54,9 @@ def test_a_report_from_before_the_model_was_changed_is_refused(model, tmp_path):
     with pytest.raises(UserError, match="decision threshold 0.5; .* has 0.25 now. Evaluate this one"):
         read_report(report, read_checkpoint(model))
     (model / "config.json").write_text(json.dumps(config | {"uncertain_band": [0.25, 0.75]}))
-    with pytest.raises(UserError, match="fake from 0.5 on, else real; of .* it is now real below 0.25, fake from 0.75"):
+    with pytest.raises(
+        UserError, match="fake from 0.5 on, else real; of .* it is now real below 0.25, fake from 0.75"
+    ):
         read_report(report, read_checkpoint(model))
     shift_weights(model)
     with pytest.raises(UserError, match="about other weights than .* holds now. Evaluate this one"):
@@ -100,7 +102,9 @@ def test_of_a_report_from_before_verdicts_were_counted_the_band_says_what_it_can
     for view in old["results"]["test"].values():
         for numbers in (view["overall"], *view["per_generator"].values()):
             numbers.pop("verdicts", None)
-    report = read_report(write_report(tmp_path / "report", model, schema_version=3, models=[old]), read_checkpoint(model))
+    report = read_report(
+        write_report(tmp_path / "report", model, schema_version=3, models=[old]), read_checkpoint(model)
+    )
     raw = report.results["test"]["raw"]
     assert (raw.verdicts["recall"], raw.verdicts["false_positive_rate"]) == (0.5, 0.01)
     assert (raw.verdicts["real"]["fake"], raw.verdicts["fake"]["real"]) == (11, 250)

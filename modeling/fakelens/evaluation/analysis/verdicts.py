@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from fakelens.data.sources.labels import FAKE, REAL
 from fakelens.inference.thresholds import WORDS, Thresholds
@@ -74,5 +73,7 @@ def verdict_counts(numbers: Mapping[str, Any], label: str) -> str:
 def _interval(count: int, total: int) -> list[float] | None:
     if not total:
         return None
+    from scipy.stats import binomtest  # seconds to import, and a card or a list of models does without
+
     found = binomtest(count, total).proportion_ci(method="wilson")
     return [float(found.low), float(found.high)]
