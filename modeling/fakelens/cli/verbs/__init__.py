@@ -55,7 +55,7 @@ VERBS = TYPER | {
     "audit": Entry(
         "data.audit",
         "what file facts alone give away in a data set",
-        "reading the files of up to `--limit` images, and a small classifier of their facts",
+        "reading every file; `--limit N` reads fewer",
     ),
     "reconstruct": Entry(
         "data.reconstruct",
