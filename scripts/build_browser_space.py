@@ -14,9 +14,12 @@ import json
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fakelens.cli.script import parse, script
+
+if TYPE_CHECKING:
+    from fakelens.inference.thresholds import Thresholds
 
 PAGE = Path(__file__).parents[1] / "space" / "browser"
 RUNTIME = PAGE / "node_modules" / "onnxruntime-web" / "dist"
@@ -44,7 +47,9 @@ def main(args: BrowserSpaceArguments) -> None:
     is_free = not output.exists() or (output.is_dir() and not any(output.iterdir()))
     if not (is_free or is_space) or output.resolve() in weights.resolve().parents:
         raise UserError(f"{output} holds something else than such a Space. Name a new folder with --output.")
-    said = json.dumps(verdicts(weights), indent=1)
+    from fakelens.inference.detector import load_detector
+
+    said = json.dumps(verdicts(load_detector(weights, "cpu").thresholds()), indent=1)
     try:
         if output.exists():
             shutil.rmtree(output)
@@ -62,20 +67,18 @@ def main(args: BrowserSpaceArguments) -> None:
     print(f"The Space is in {output}: {len(copies) + 1} files, {size / 1e6:.1f} MB.")
 
 
-def verdicts(weights: Path) -> dict[str, dict[str, Any]]:
+def verdicts(thresholds: "Thresholds") -> dict[str, dict[str, Any]]:
     """Return where the page's verdict changes, and what it says of each score; all of it is Python's own.
 
     Args:
-        weights: The model's ONNX file.
+        thresholds: The model's.
 
     Returns:
         `thresholds` (`real_below`, `fake_from` and `decision`, to whose side an uncertain score leans), and sentences
         under "real", "fake", "uncertain, real" and "uncertain, fake", by "below 0.01", "0.01" to "0.99", "above 0.99".
     """
-    from fakelens.inference.detector import load_detector
     from fakelens.inference.verdict import verdict_sentence
 
-    thresholds = load_detector(weights, "cpu").thresholds()
     named = {"below 0.01": 0.0, **{f"{n / 100:.2f}": n / 100 for n in range(1, 100)}, "above 0.99": 1.0}
     kinds = {"real": ("real", None), "fake": ("fake", None)}
     kinds |= {f"uncertain, {side}": ("uncertain", side) for side in ("real", "fake")}

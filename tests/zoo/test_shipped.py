@@ -110,7 +110,7 @@ import sys
 from transformers import pipeline
 {then}
 found = pipeline("image-classification", model=sys.argv[1]{options})(sys.argv[2])
-print({{row["label"]: row["score"] for row in found}}["fake"], "fakelens" in sys.modules)
+print({{row["label"]: row["score"] for row in found}}["fake"])
 """
 
 
@@ -129,7 +129,8 @@ def test_transformers_own_pipeline_loads_its_folder(elsewhere, how):
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
     score = load_detector()("photo.jpg").score
-    assert float(done.stdout.split()[0]) == pytest.approx(score, abs=1e-5)
+    # Nor does it ask whether code may be run: nothing but the score is printed.
+    assert float(done.stdout) == pytest.approx(score, abs=1e-5)
 
 
 def test_a_copy_without_weights_says_so(elsewhere, monkeypatch):
