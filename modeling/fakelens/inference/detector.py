@@ -106,19 +106,21 @@ class Detector:
         if isinstance(self.model, OnnxModel):
             raise self.model.refusal()
 
-    def scores(self, images: list[Image.Image]) -> np.ndarray:
-        """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB images of any size."""
+    def scores(self, images: Image.Image | list[Image.Image]) -> np.ndarray:
+        """Return P(fake) in [0, 1], of shape `(len(images),)`, for one RGB image or many, of any size."""
         return p_fake(self.probabilities(images))
 
-    def probabilities(self, images: list[Image.Image]) -> np.ndarray:
-        """Return the probability of each of `classes`, of shape `(len(images), classes)`, for images of any size."""
+    def probabilities(self, images: Image.Image | list[Image.Image]) -> np.ndarray:
+        """Return the probability of each of `classes`, of shape `(len(images), classes)`, for one image or many."""
         return self.predict(self.process(images))
 
-    def process(self, images: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
+    def process(self, images: Image.Image | Sequence[Image.Image]) -> dict[str, torch.Tensor]:
         """Return what the network takes for RGB images of any size, with a first dimension of `len(images)`.
 
+        One image counts as a list of one.
         Most processors make `pixel_values`; an ensemble's makes one such tensor for each member.
         """
+        images = [images] if isinstance(images, Image.Image) else images
         # One call an image: processors stack only images of equal size.
         return _stack([self.processor(images=image, return_tensors="pt") for image in images])
 

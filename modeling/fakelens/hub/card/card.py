@@ -70,7 +70,7 @@ def render_card(
     )
     filters: dict[str, Callable[[Any], str]] = {"number": _number, "cell": _cell, "interval": behind}
     environment.filters |= filters
-    run = without_paths(checkpoint.run)
+    run, bases = without_paths(checkpoint.run), checkpoint.run.get("base_model") or []
     origin = training_origin(checkpoint.run)
     license_id = license_of(checkpoint.run, origin)
     return environment.from_string(template.read_text(encoding="utf-8")).render(
@@ -92,6 +92,7 @@ def render_card(
         is_unseen=lambda name: among(name, (report.unseen_generators if report else None) or ()),
         origin=origin,
         is_openfake=is_openfake(origin),
+        bases=[bases] if isinstance(bases, str) else bases,
         license=license_id,
         recipe=yaml.safe_dump(run["recipe"], sort_keys=False, allow_unicode=True) if run.get("recipe") else "",
         network=_network(checkpoint, template.parent),
