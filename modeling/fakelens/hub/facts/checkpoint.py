@@ -103,7 +103,7 @@ def weights_hash(checkpoint: Checkpoint) -> str:
         The hash in hexadecimal; "" for tensors of a type that NumPy lacks.
     """
     digest = hashlib.sha256()
-    tensors = {}
+    tensors: dict[str, Path] = {}
     for name in (name for name in checkpoint.files if name.endswith(".safetensors")):
         with safe_open(checkpoint.folder / name, framework="np") as file:
             tensors |= dict.fromkeys(file.keys(), checkpoint.folder / name)
