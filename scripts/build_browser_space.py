@@ -12,10 +12,14 @@ can serve it. With --model DIR/model_int8.onnx the quantised copy is taken, a qu
 
 import json
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fakelens.cli.script import parse, script
+
+if TYPE_CHECKING:
+    from fakelens.inference.thresholds import Thresholds
 
 PAGE = Path(__file__).parents[1] / "space" / "browser"
 RUNTIME = PAGE / "node_modules" / "onnxruntime-web" / "dist"
@@ -43,7 +47,9 @@ def main(args: BrowserSpaceArguments) -> None:
     is_free = not output.exists() or (output.is_dir() and not any(output.iterdir()))
     if not (is_free or is_space) or output.resolve() in weights.resolve().parents:
         raise UserError(f"{output} holds something else than such a Space. Name a new folder with --output.")
-    said = json.dumps(sentences(weights), indent=1)
+    from fakelens.inference.detector import load_detector
+
+    said = json.dumps(verdicts(load_detector(weights, "cpu").thresholds()), indent=1)
     try:
         if output.exists():
             shutil.rmtree(output)
@@ -54,31 +60,33 @@ def main(args: BrowserSpaceArguments) -> None:
         for source, target in copies.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-        (output / "model" / "sentences.json").write_text(said, encoding="utf-8")
+        (output / "model" / "verdicts.json").write_text(said, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{output} could not be written: {error.strerror or error}. Name another --output.") from error
     size = sum(target.stat().st_size for target in copies.values())
     print(f"The Space is in {output}: {len(copies) + 1} files, {size / 1e6:.1f} MB.")
 
 
-def sentences(weights: Path) -> dict[str, dict[str, str]]:
-    """Return what the page says of each score: by verdict, then by the score as a sentence names it.
+def verdicts(thresholds: "Thresholds") -> dict[str, dict[str, Any]]:
+    """Return where the page's verdict changes, and what it says of each score; all of it is Python's own.
 
     Args:
-        weights: The model's ONNX file.
+        thresholds: The model's.
 
     Returns:
-        For "real", "uncertain" and "fake" Python's own sentences, by "below 0.01", "0.01" to "0.99", "above 0.99".
+        `thresholds` (`real_below`, `fake_from` and `decision`, to whose side an uncertain score leans), and sentences
+        under "real", "fake", "uncertain, real" and "uncertain, fake", by "below 0.01", "0.01" to "0.99", "above 0.99".
     """
-    from fakelens.inference.detector import load_detector
     from fakelens.inference.verdict import verdict_sentence
 
-    rate = load_detector(weights, "cpu").own_rate
     named = {"below 0.01": 0.0, **{f"{n / 100:.2f}": n / 100 for n in range(1, 100)}, "above 0.99": 1.0}
-    return {
-        word: {name: verdict_sentence(word, score, rate) for name, score in named.items()}
-        for word in ("real", "uncertain", "fake")
+    kinds = {"real": ("real", None), "fake": ("fake", None)}
+    kinds |= {f"uncertain, {side}": ("uncertain", side) for side in ("real", "fake")}
+    said = {
+        kind: {name: verdict_sentence(score, thresholds, word, side) for name, score in named.items()}
+        for kind, (word, side) in kinds.items()
     }
+    return {"thresholds": asdict(thresholds), **said}
 
 
 def find_weights(model: str) -> Path:

@@ -7,6 +7,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from fakelens.zoo.registration import register_when_needed
+
 if TYPE_CHECKING:
     from fakelens.errors import UserError
     from fakelens.inference.detector import Detector, load_detector
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
         TimmBackboneForImageClassification,
     )
     from fakelens.zoo.registry import build_detector, build_processor
+    from fakelens.zoo.shipped import model_folder
 
 __version__ = version("fakelens")
 __all__ = [
@@ -51,6 +54,7 @@ __all__ = [
     "build_detector",
     "build_processor",
     "load_detector",
+    "model_folder",
 ]
 
 # Where a name is defined, if not in `fakelens.models`.
@@ -61,7 +65,11 @@ _HOMES = {
     "build_detector": "fakelens.zoo.registry",
     "build_processor": "fakelens.zoo.registry",
     "load_detector": "fakelens.inference.detector",
+    "model_folder": "fakelens.zoo.shipped",
 }
+
+
+register_when_needed()
 
 
 def __getattr__(name: str) -> Any:

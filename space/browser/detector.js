@@ -3,18 +3,17 @@ import { pFake, readClasses } from "./classes.js";
 import { UserError } from "./errors.js";
 import * as ort from "./onnxruntime/ort.wasm.bundle.min.mjs";
 import { buildProcessor } from "./processor.js";
+import { verdictOf } from "./verdict.js";
 
 const RUNTIME = "onnxruntime/ort-wasm-simd-threaded.wasm";
 const MODEL = "model/model.onnx";
 
 // Loads everything; `report(bytes, total)` is called as it comes in.
 export async function loadDetector(report) {
-  const [config, settings, sentences] = await Promise.all(
-    ["config", "preprocessor_config", "sentences"].map(async (name) => (await ask(`model/${name}.json`)).json()),
+  const [config, settings, verdicts] = await Promise.all(
+    ["config", "preprocessor_config", "verdicts"].map(async (name) => (await ask(`model/${name}.json`)).json()),
   );
   const classes = readClasses(config);
-  const threshold = config.decision_threshold ?? 0.5;
-  const band = config.uncertain_band ?? [threshold, threshold];
   const process = buildProcessor(settings);
 
   const [runtime, weights] = await download([RUNTIME, MODEL], report);
@@ -29,14 +28,8 @@ export async function loadDetector(report) {
     const outputs = await attempt("The model and its preprocessor_config.json do not fit", session.run(inputs));
     const score = pFake(outputs.logits.data, classes);
     if (!Number.isFinite(score)) throw new UserError("The model's score is not a number. Choose another image.");
-    const verdict = score >= band[1] ? "fake" : score < band[0] ? "real" : "uncertain";
-    return { score, band, verdict, sentence: sentences[verdict][rounded(score)] };
+    return verdictOf(score, verdicts);
   };
-}
-
-// What a score is called in a sentence: two decimals, and never certain.
-function rounded(score) {
-  return score > 0.99 ? "above 0.99" : score < 0.01 ? "below 0.01" : score.toFixed(2);
 }
 
 async function attempt(what, promise) {

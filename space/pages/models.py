@@ -18,15 +18,15 @@ def facts(detector: Detector) -> dict[str, Any]:
         detector: Any detector.
     """
     model = detector.model
-    low, high = detector.uncertain_band
+    thresholds = detector.thresholds()
     rates = ", ".join(f"{100 * p:g} % from {t:.3f}" for p, t in sorted(detector.fpr_thresholds.items()))
     return {
         "Name": Path(detector.name).name if Path(detector.name).is_absolute() else detector.name,
         "Network": "an ONNX file" if isinstance(model, OnnxModel) else type(model).__name__,
         "Parameters": None if isinstance(model, OnnxModel) else f"{sum(p.numel() for p in model.parameters()):,}",
         "Classes": ", ".join(detector.classes),
-        "Decision threshold": f"{detector.threshold:.3f}",
-        "Uncertain": f"from {low:.3f} to {high:.3f}" if low < high else "no band: it was not calibrated for one",
+        "Verdict": thresholds.in_words(),
+        "Where two verdicts are wanted": f"fake from {thresholds.decision:.4g} on",
         "Calibrated false-positive rates": rates or "none",
         "Temperature": f"{detector.temperature:.3f}",
         "Runs on": detector.device.type,

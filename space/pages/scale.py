@@ -35,8 +35,8 @@ def zones(detector: Detector, word: str, max_fpr: float | None) -> list[Zone]:
         word: The verdict on show, whose zone is there in any case.
         max_fpr: The rate of false positives that was allowed; None for the model's own.
     """
-    high = detector.fake_threshold(max_fpr)
-    low = min(detector.uncertain_band[0], high)
+    thresholds = detector.thresholds(max_fpr)
+    low, high = thresholds.real_below, thresholds.fake_from
     every = [Zone("real", 0.0, low), Zone("uncertain", low, high), Zone("fake", high, 1.0)]
     return [zone for zone in every if zone.low < zone.high or zone.word == word]
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from fakelens.cli.app import app
 from fakelens.cli.output import model_tables
 from fakelens.errors import UserError
 from fakelens.hub.facts.local_models import find_models, trained
-from fakelens.zoo.facts import networks
+from fakelens.zoo.facts import NETWORKS
 from fakelens.zoo.registry import ARCHITECTURES
 from fakelens.zoo.shipped import SHIPPED, SHIPPED_FOLDER
 from tests.hub.records import write_report
@@ -43,8 +45,24 @@ def test_the_zoo_is_counted(run):
     # Four bytes a parameter, and the statistics of normalisation layers beside them.
     assert all(4 * row["parameters"] <= row["megabytes"] * 1e6 < 4.1 * row["parameters"] for row in zoo.values())
     shipped, model = (row for row in rows if row["kind"] == "model")
-    assert shipped["path"] == SHIPPED and shipped["native"]
+    assert shipped["path"] == SHIPPED and not shipped["native"] and shipped["folder"] == str(SHIPPED_FOLDER)
     assert model["path"] == "runs/first/model" and model["scores"] == [] and model["network"] == "custom_cnn"
+
+
+def test_the_list_needs_no_network_built_and_says_one_thing_of_a_class(run):
+    program = (
+        "import sys\nfrom fakelens.cli.app import app\n"
+        "try:\n    app(['models', '--json'])\nexcept SystemExit:\n    pass\n"
+        "print([name for name in ('torch', 'transformers', 'timm', 'datasets') if name in sys.modules])"
+    )
+    write_report(run / "report", run / "model")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    *lines, heavy = done.stdout.splitlines()
+    assert heavy == "[]", done.stderr
+    rows = [json.loads(line) for line in lines]
+    assert rows[-1]["scores"][0]["auroc"]["raw"] == 0.912345678  # of these weights, which were hashed and not loaded
+    lens = [row["native"] for row in rows if SHIPPED in (row.get("name"), row.get("path"))]
+    assert lens == [False, False]
 
 
 def test_scores_are_those_of_reports_about_these_weights(run):
@@ -100,8 +118,9 @@ def test_a_person_gets_tables(run, capsys, monkeypatch):
     monkeypatch.setattr(model_tables, "Console", lambda: Console(width=150))
     write_report(run / "report", run / "model")
     shutil.copytree(run / "model", run.parent / "second" / "model")
-    model_tables.write_networks(list(networks()))
+    model_tables.write_networks(NETWORKS)
     model_tables.write_models([trained(run / "model"), trained(run.parent / "second" / "model")])
     said = capsys.readouterr().out
     assert "421,921" in said and "timm/resnet50.a1_in1k" in said and "0.912" in said and "[0.902, 0.932]" in said
-    assert "1,234 parameters" in said and "remote code: needed" in said and "not measured" in said
+    assert "pretrained backbone (ImageNet)" in said and "import fakelens" in said
+    assert "1,234 parameters" in said and "class of fakelens" in said and "not measured" in said

@@ -59,7 +59,7 @@ def test_the_script_writes_both_files_and_says_what_it_could_not_read(images, ti
     for number, (row, verdict) in enumerate(zip(rows, expected, strict=True), 1):
         if number != 3:
             assert float(row["score"]) == pytest.approx(verdict.score, abs=1e-6)
-            assert row["verdict"] == scored[number] == verdict.verdict
+            assert row["verdict"] == verdict.verdict and row["prediction"] == scored[number]
             assert row["generator"] == row["error"] == ""
 
 
@@ -68,7 +68,7 @@ def test_all_well_is_exit_status_0_and_the_very_text_of_a_submission(images, tin
     out = tmp_path / "submission.json"
     assert script.main(script.PredictArguments(str(tiny_model), str(images), submission=str(out), device="cpu")) == 0
     rows = predict_folder(load_detector(tiny_model, device="cpu"), images)
-    expected = ", ".join(f'{{"index": {row.index}, "prediction": "{row.verdict}"}}' for row in rows)
+    expected = ", ".join(f'{{"index": {row.index}, "prediction": "{row.prediction}"}}' for row in rows)
     assert out.read_text() == f"[{expected}]\n" == submission(rows)
 
 
@@ -116,9 +116,9 @@ def test_generators_are_named_and_unknown_ones_too(images, tmp_path):
     assert {(row.verdict, row.generator) for row in scored} == {("fake", "alpha")}  # alpha's fraction is .73
     scored = [row for row in predict_folder(detector, images, unknown_below=0.75) if not row.error]
     assert {(row.verdict, row.generator) for row in scored} == {("fake", "unknown generator")}
-    detector.threshold = 0.95
+    detector.threshold, detector.uncertain_band = 0.95, (0.5, 0.99)
     scored = [row for row in predict_folder(detector, images) if not row.error]
-    assert {(row.verdict, row.generator) for row in scored} == {("real", "real")}
+    assert {(row.verdict, row.prediction, row.generator) for row in scored} == {("uncertain", "real", "real")}
 
 
 def test_a_score_that_is_no_number_is_an_error(images, tiny_model):

@@ -48,7 +48,7 @@ def test_report_json_has_its_schema(written, parquet):
         "schema_version", "created", "fakelens_version", "environment", "data", "controls", "models", "comparison",
         "plots",
     ]  # fmt: skip
-    assert report["schema_version"] == 3
+    assert report["schema_version"] == 4
     assert set(report["environment"]) == {"python", "torch", "transformers", "platform", "device"}
     assert report["data"]["source"] == str(parquet)
     assert report["data"]["description"] == open_source(str(parquet), "test").description
@@ -77,9 +77,10 @@ def test_report_json_has_its_schema(written, parquet):
     assert "*always fake* (control)" in page
     assert "was not audited" in page
     assert "gallery/index.html" in page
-    calls = {m["name"]: m["results"]["wild"]["raw"]["overall"]["false_positives"] for m in report["models"]}
-    for name, count in calls.items():
-        assert f"**{name} on `wild`**: AUROC" in page and f"it has {count} false positives among 8 real images" in page
+    found = {m["name"]: m["results"]["wild"]["raw"]["overall"]["verdicts"] for m in report["models"]}
+    for name, verdicts in found.items():
+        assert f"**{name} on `wild`**: AUROC" in page
+        assert f"of 8 real images it predicts {verdicts['real']['real']} real, 0 uncertain" in page
 
 
 def test_checkpoints_come_in_the_order_of_their_steps(written):
@@ -93,7 +94,10 @@ def test_predictions_csv_has_each_row_once_and_gives_the_reports_numbers(written
     output, report = written
     with (output / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["id", "label", "generator", "source", "split", "model", "score_raw", "score_normalised"]
+    assert list(rows[0]) == [
+        "id", "label", "generator", "source", "split", "model",
+        "score_raw", "score_normalised", "verdict_raw", "verdict_normalised",
+    ]  # fmt: skip
     assert len(rows) == len({(r["id"], r["split"], r["model"]) for r in rows}) == 2 * (16 + 17)
     for model in report["models"]:
         for split in ("test", "wild"):

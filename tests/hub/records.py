@@ -31,6 +31,13 @@ ROBUSTNESS = {
 }
 
 
+VERDICTS = {
+    "real": {"real": 900, "uncertain": 181, "fake": 19}, "fake": {"real": 62, "uncertain": 565, "fake": 373},
+    "recall": 0.37373, "false_positive_rate": 0.01717, "miss_rate": 0.06262,
+    "intervals": {"recall": [0.34343, 0.40404], "false_positive_rate": [0.01111, 0.02727], "miss_rate": None},
+}  # fmt: skip
+
+
 def numbers(auroc=0.912345678, **changes):
     """Metrics of a view; every value differs, so that a swapped column is seen."""
     return {
@@ -38,12 +45,15 @@ def numbers(auroc=0.912345678, **changes):
         "f1": 0.74444, "specificity": 0.65555, "auroc": auroc, "average_precision": 0.86666, "tpr_at_5_fpr": 0.27777,
         "tpr_at_1_fpr": 0.08888, "ece": 0.18888, "brier": 0.19999, "true_negatives": 1061, "false_positives": 39,
         "false_negatives": 67, "true_positives": 933, "misclassified": 106,
-        "intervals": {"auroc": None if auroc is None else [auroc - 0.01, auroc + 0.02]},
+        "intervals": {"auroc": None if auroc is None else [auroc - 0.01, auroc + 0.02]}, "verdicts": VERDICTS,
     } | changes  # fmt: skip
 
 
 def view(auroc=0.912345678, **changes):
-    generators = {"sd-3.5": numbers(0.51111, fake=600, recall=0.41111), "flux|dev": numbers(None, fake=400)}
+    generators = {
+        "sd-3.5": numbers(0.51111, fake=600, recall=0.41111, verdicts=VERDICTS | {"recall": 0.31313}),
+        "flux|dev": numbers(None, fake=400),
+    }
     return {"overall": numbers(auroc, **changes), "per_generator": generators, "per_source": {}}
 
 
@@ -52,7 +62,7 @@ def write_report(folder: Path, model: Path, **changes) -> Path:
     (folder / "plots").mkdir(parents=True)
     (folder / "plots" / "roc_test_raw.png").write_bytes(b"\x89PNG\r\n\x1a\n\0")
     report = {
-        "schema_version": 3,
+        "schema_version": 4,
         "created": "2026-05-01T12:00:00+00:00",
         "fakelens_version": "0.0.9",
         "environment": {"python": "3.11.0", "torch": "2.15.0", "device": "cpu"},
@@ -77,6 +87,7 @@ def entry(model: Path, **changes):
         "architecture": CUSTOM_CNN,
         "parameters": 12345,
         "weights_sha256": identity(load_detector(model, "cpu"))["weights"] if model.is_dir() else "0" * 64,
+        "thresholds": {"real_below": 0.5, "fake_from": 0.5, "decision": 0.5, "max_fpr": None},
         "decision_threshold": 0.5,
         "images_per_second": 55.5,
         "temperature": 1.75,

@@ -94,6 +94,13 @@ def test_score_that_is_no_number_is_an_error_not_a_verdict(calibrated):
     assert verdict.verdict is None and "not a number" in verdict.error
 
 
+def test_whatever_takes_many_images_takes_one(tiny_model):
+    detector, image = load_detector(tiny_model, device="cpu"), make_image()
+    for method in (detector.scores, detector.probabilities):
+        assert method(image).shape[0] == 1 and np.array_equal(method(image), method([image]))
+    assert detector.process(image)["pixel_values"].equal(detector.process([image])["pixel_values"])
+
+
 def test_batches_do_not_change_scores(tiny_model):
     detector = load_detector(tiny_model)
     images = [make_image(30 + n, 50 - n, seed=n) for n in range(7)]

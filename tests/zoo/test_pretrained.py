@@ -106,7 +106,7 @@ def test_without_network_there_is_no_silent_random_start(name, tmp_path, monkeyp
 
 
 def test_what_has_no_published_weights_says_so():
-    with pytest.raises(UserError, match="custom_cnn has no published weights"):
+    with pytest.raises(UserError, match="custom_cnn has no pretrained weights"):
         build_detector("custom_cnn", pretrained=True)
 
 

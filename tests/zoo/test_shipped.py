@@ -15,7 +15,7 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 import fakelens
-from fakelens import load_detector
+from fakelens import load_detector, model_folder
 from fakelens.errors import UserError
 from fakelens.hub.facts.checkpoint import read_checkpoint
 from fakelens.hub.facts.local_models import find_models, trained
@@ -25,7 +25,7 @@ from fakelens.zoo.shipped import DEFAULT_MODEL, SHIPPED, SHIPPED_FOLDER
 from tests.abuse import make_image
 from tests.conftest import SCRIPTS
 
-FILES = {"README.md", "config.json", "model.safetensors", "preprocessor_config.json", "run.json"}
+FILES = {"README.md", "config.json", "installed.py", "model.safetensors", "preprocessor_config.json", "run.json"}
 PACKAGE = Path(fakelens.__file__).parent
 MOST_BYTES = 8_000_000
 
@@ -47,8 +47,7 @@ def test_it_is_small_whole_and_says_what_it_is():
     check_files({"run.json": SHIPPED_FOLDER / "run.json"}, {r"run\.json": 1_000_000})
     checkpoint = read_checkpoint(SHIPPED_FOLDER)
     assert checkpoint.architecture == "PatchLensForImageClassification" and checkpoint.labels == ["real", "fake"]
-    # Its classes are installed; without code beside it, the settings must name none.
-    assert not checkpoint.code and "auto_map" not in checkpoint.config | checkpoint.processor
+    assert checkpoint.code == ("installed.py",)  # which names the installed classes: their code is there once
     config = checkpoint.config
     low, high = config["uncertain_band"]
     assert 0 <= low <= high <= 1 and 0 < config["decision_threshold"] < 1 and config["logit_temperature"] > 0
@@ -105,6 +104,35 @@ def test_a_folder_of_its_name_is_reached_by_its_path(elsewhere, tiny_model):
     assert load_detector(Path(SHIPPED)).name == f"./{SHIPPED}"
 
 
+IN_A_PIPELINE = """
+import sys
+{first}
+from transformers import pipeline
+{then}
+found = pipeline("image-classification", model=sys.argv[1]{options})(sys.argv[2])
+print({{row["label"]: row["score"] for row in found}}["fake"])
+"""
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"first": "import fakelens"},
+        {"then": "import transformers.models.auto.modeling_auto, fakelens"},
+        {"options": ", trust_remote_code=True"},
+    ],
+    ids=["imported before transformers", "imported after it", "remote code"],
+)
+def test_transformers_own_pipeline_loads_its_folder(elsewhere, how):
+    code = IN_A_PIPELINE.format(**{"first": "", "then": "", "options": ""} | how)
+    command = [sys.executable, "-c", code, str(model_folder(SHIPPED)), "photo.jpg"]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    score = load_detector()("photo.jpg").score
+    # Nor does it ask whether code may be run: nothing but the score is printed.
+    assert float(done.stdout) == pytest.approx(score, abs=1e-5)
+
+
 def test_a_copy_without_weights_says_so(elsewhere, monkeypatch):
     monkeypatch.setattr("fakelens.zoo.shipped.SHIPPED_FOLDER", elsewhere / "gone")
     with pytest.raises(UserError, match="lacks its own model, patch_lens.*--model FOLDER"):
@@ -113,7 +141,7 @@ def test_a_copy_without_weights_says_so(elsewhere, monkeypatch):
 
 def test_the_models_listed_begin_with_it_and_its_cards_scores(elsewhere, monkeypatch):
     first = find_models()[0]
-    assert first == SHIPPED_FOLDER and trained(first).path == SHIPPED and trained(first).native
+    assert first == SHIPPED_FOLDER and trained(first).path == SHIPPED and not trained(first).native
     stated = ModelCard.load(SHIPPED_FOLDER / "README.md").data.eval_results or []
     aurocs = {result.metric_value for result in stated if result.metric_type == "roc_auc"}
     assert {value for score in trained(first).scores for value in score.auroc.values()} == aurocs

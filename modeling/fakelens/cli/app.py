@@ -3,6 +3,7 @@
 Light: for `fakelens --help` and completion to come back at once, a verb's module is imported when the verb is called.
 """
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -67,7 +68,10 @@ class PassedOn(TyperCommand):
         return ctx.args
 
     def invoke(self, ctx: Any) -> None:
-        """Run the verb."""
+        """Run the verb; say first what will take long, to whoever watches."""
+        slow = VERBS[str(self.name)].slow
+        if slow and sys.stderr.isatty() and not {"-h", "--help"} & set(ctx.args):
+            typer.echo(f"fakelens {self.name}: {slow}", err=True)
         self.verb.run(ctx.args)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from fakelens.cli.inputs.expand import Input
+from fakelens.cli.waiting import bar
 from fakelens.data.decode import ImageError
 from fakelens.inference.verdict import Row, error_row, verdict_row
 
@@ -28,6 +28,8 @@ def detect_rows(
 ) -> Iterator[Row]:
     """Yield one row an input, in order, as batches are done; a progress bar on a terminal's standard error.
 
+    The bar moves with each image that was scored, and with each drawing, which take longer than scores.
+
     Args:
         detector: The detector.
         inputs: What to score.
@@ -35,9 +37,9 @@ def detect_rows(
         batch_size: Images read and scored at a time.
         drawings: What to make of each image that was scored.
     """
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("scoring", total=len(inputs))
+    what = "scoring and drawing" if drawings else "scoring"
+    with bar() as progress:
+        task = progress.add_task(what, total=len(inputs) * (1 + len(drawings)))
         for start in range(0, len(inputs), batch_size):
             batch = inputs[start : start + batch_size]
             errors: dict[int, str] = {}
@@ -47,15 +49,27 @@ def detect_rows(
                     images.append(item.read())
                 except ImageError as error:
                     errors[number] = str(error)
-            results = iter(zip(images, detector(images, max_fpr, batch_size), strict=True))
+            results = iter(zip(images, _scored(detector, images, max_fpr, progress, task), strict=True))
+            progress.advance(task, len(errors))
             for number, item in enumerate(batch):
                 if number in errors:
+                    progress.advance(task, len(drawings))
                     yield error_row(item.name, detector.name, errors[number])
                     continue
                 image, verdict = next(results)
                 row = verdict_row(item.name, detector.name, verdict)
-                if verdict.verdict is not None:
-                    for draw in drawings:
-                        row |= draw(image, item.name, verdict)
+                for draw in drawings:
+                    row |= draw(image, item.name, verdict) if verdict.verdict is not None else {}
+                    progress.advance(task)
                 yield row
-            progress.advance(task, len(batch))
+
+
+def _scored(
+    detector: "Detector", images: Sequence[Path | bytes], max_fpr: float | None, progress: Progress, task: TaskID
+) -> Iterator["Verdict"]:
+    """Score a batch; where somebody watches the bar, in parts that keep every thread busy."""
+    size = len(images) if progress.disable else max(1, detector.workers * detector.at_once(len(images)))
+    for start in range(0, len(images), size or 1):
+        part = images[start : start + size]
+        yield from detector(part, max_fpr, max(1, len(part)))
+        progress.advance(task, len(part))

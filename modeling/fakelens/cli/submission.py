@@ -26,7 +26,8 @@ class Row:
     Attributes:
         index: From 1, in the natural order of paths; an image that cannot be read keeps its number.
         path: The file, relative to the folder.
-        verdict: "real" or "fake"; None if the image could not be scored.
+        verdict: "real", "fake" or "uncertain"; None if the image could not be scored.
+        prediction: "real" or "fake", where only two are wanted: by the decision threshold; None likewise.
         score: P(fake) in [0, 1]; None likewise.
         generator: Who made it ("real", a name, "unknown generator"), from a model that tells generators apart.
         error: Why it could not be scored; None if it was.
@@ -35,6 +36,7 @@ class Row:
     index: int
     path: str
     verdict: str | None = None
+    prediction: str | None = None
     score: float | None = None
     generator: str | None = None
     error: str | None = None
@@ -67,6 +69,7 @@ def predict_folder(
         raise UserError(f"{folder}: {inputs[0].error}.")
     paths = sorted((Path(item.name).relative_to(folder) for item in inputs), key=natural)
     rows: list[Row] = []
+    thresholds = detector.thresholds()
     with ThreadPoolExecutor() as pool, tqdm(total=len(paths), desc="scoring", unit="image", disable=None) as progress:
         for start in range(0, len(paths), batch_size):
             batch = paths[start : start + batch_size]
@@ -78,8 +81,8 @@ def predict_folder(
                     continue
                 score, generator = next(answers)
                 if np.isfinite(score):
-                    verdict = "fake" if score >= detector.threshold else "real"
-                    rows.append(Row(index, path.as_posix(), verdict, score, generator))
+                    verdict, two = thresholds.verdict(score), "fake" if score >= thresholds.decision else "real"
+                    rows.append(Row(index, path.as_posix(), verdict, two, score, generator))
                 else:
                     rows.append(Row(index, path.as_posix(), error="the model's score is not a number"))
             progress.update(len(batch))
@@ -104,7 +107,7 @@ def submission(rows: Sequence[Row]) -> str:
     Args:
         rows: What `predict_folder` returned.
     """
-    entries = [{"index": row.index, "prediction": row.verdict} for row in rows if row.error is None]
+    entries = [{"index": row.index, "prediction": row.prediction} for row in rows if row.error is None]
     return json.dumps(entries) + "\n"
 
 

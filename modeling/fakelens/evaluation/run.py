@@ -197,8 +197,7 @@ def _evaluate(
         architecture=type(detector.model).__name__,
         parameters=sum(p.numel() for p in detector.model.parameters()),
         weights=about["weights"],
-        threshold=detector.threshold,
-        band=detector.uncertain_band,
+        thresholds=detector.thresholds(),
         temperature=detector.temperature,
         device=device_name(detector),
         input_size=detector.input_size,
@@ -214,7 +213,7 @@ def _evaluate(
         scenarios=tables("scenarios", attacked, [options.attack_limit], attack_fraction),
         robustness=tables("robustness", sources if options.robustness else (), [options.robustness_limit], degrade),
         gallery={
-            s.split: build_gallery(detector, s, p, options.views[0], detector.threshold, options.gallery)
+            s.split: build_gallery(detector, s, p, options.views[0], options.gallery)
             for s, p in zip(sources, predictions, strict=True)
             if options.gallery
         },

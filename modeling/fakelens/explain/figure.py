@@ -28,7 +28,12 @@ SIZE = (9.6, 4.3)  # inches, without the text
 
 
 def verdict_figure(
-    detector: Detector, image: Image.Image, verdict: Verdict, name: str, max_fpr: float | None = None
+    detector: Detector,
+    image: Image.Image,
+    verdict: Verdict,
+    name: str,
+    max_fpr: float | None = None,
+    heat: np.ndarray | None = None,
 ) -> Figure:
     """Draw an image with its heat map, its verdict, the score on a scale with the uncertain band, and the warnings.
 
@@ -38,6 +43,7 @@ def verdict_figure(
         verdict: What the detector said of it.
         name: What to call the image.
         max_fpr: As the detector was asked.
+        heat: What `heat_map` returned of the image, where that is there already.
 
     Returns:
         The figure, to be saved with its `savefig`.
@@ -47,7 +53,8 @@ def verdict_figure(
     """
     if verdict.verdict is None or verdict.score is None:
         raise UserError(f"{name} was not scored ({verdict.error}), so there is nothing to draw.")
-    heat = None if isinstance(detector.model, OnnxModel) else heat_map(detector, image)
+    if heat is None and not isinstance(detector.model, OnnxModel):
+        heat = heat_map(detector, image)
     small = image.copy()
     small.thumbnail((SHOWN, SHOWN))
     text = [verdict.sentence, *filter(None, [verdict.disagreement]), *verdict.warnings, *verdict.notes]
@@ -61,7 +68,8 @@ def verdict_figure(
     figure.suptitle(f"Verdict: {word}", color=colour, fontsize=15, fontweight="bold")
     _image(areas["image"], small, textwrap.shorten(Path(name).name, 60, placeholder="...") or "image")
     _heat(figure, areas["heat_map"], small, heat)
-    _scale(areas["score"], verdict.score, colour, detector.uncertain_band[0], detector.fake_threshold(max_fpr))
+    thresholds = detector.thresholds(max_fpr)
+    _scale(areas["score"], verdict.score, colour, thresholds.real_below, thresholds.fake_from)
     areas["text"].axis("off")
     # Names and sentences may hold a $, which is not the beginning of a formula.
     said = "\n".join([*lines, f"Scored by {detector.name}"])

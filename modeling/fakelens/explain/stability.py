@@ -53,13 +53,13 @@ def stability(detector: Detector, image: Image.Image, max_fpr: float | None = No
     Raises:
         UserError: If `max_fpr` is asked of a model that was not calibrated for it, or a score is not a number.
     """
-    fake_above = detector.fake_threshold(max_fpr)
+    thresholds = detector.thresholds(max_fpr)
     images = {AS_IT_IS: image} | {name: degrade(image, change, SEED) for name, change in CHANGES.items()}
     scores = detector.scores(list(images.values()))
     if not np.isfinite(scores).all():
         raise UserError(f"{detector.name}: the model's score is not a number. Its weights are damaged; train it anew.")
     return [
-        Step(name, changed.size, detector.word(float(score), fake_above), float(score))
+        Step(name, changed.size, thresholds.verdict(float(score)), float(score))
         for (name, changed), score in zip(images.items(), scores, strict=True)
     ]
 

@@ -23,6 +23,7 @@ from fakelens.inference.loading import load_network
 from fakelens.inference.onnx_model import OnnxModel
 from fakelens.inference.reading import ImageSource, ReadImage, read_image
 from fakelens.inference.threads import worker_count, workers
+from fakelens.inference.thresholds import Thresholds, calibration_of, choose
 from fakelens.inference.verdict import Verdict, verdict_sentence
 from fakelens.provenance.read import disagreement
 from fakelens.zoo.shipped import DEFAULT_MODEL, model_name
@@ -93,12 +94,7 @@ class Detector:
     def read_config(self) -> None:
         """Take up what calibration wrote into the model's config; a model that was never calibrated has none of it."""
         settings = self.model.config.to_dict()
-        self.threshold = float(settings.get("decision_threshold", 0.5))
-        # The fraction of real images that may be predicted fake -> the score that keeps to it.
-        self.fpr_thresholds = {float(p): float(t) for p, t in settings.get("fpr_thresholds", {}).items()}
-        # Real below the first, fake from the second on, uncertain between them; empty where there is no band.
-        low, high = settings.get("uncertain_band") or (self.threshold, self.threshold)
-        self.uncertain_band = (float(low), float(high))
+        self.threshold, self.uncertain_band, self.fpr_thresholds = calibration_of(settings)
         # By what the logits are divided: by the model itself, or by the weights of its last layer.
         self.temperature = float(settings.get("logit_temperature", settings.get("calibrated_temperature", 1.0)))
 
@@ -111,19 +107,21 @@ class Detector:
         if isinstance(self.model, OnnxModel):
             raise self.model.refusal()
 
-    def scores(self, images: list[Image.Image]) -> np.ndarray:
-        """Return P(fake) in [0, 1], of shape `(len(images),)`, for RGB images of any size."""
+    def scores(self, images: Image.Image | list[Image.Image]) -> np.ndarray:
+        """Return P(fake) in [0, 1], of shape `(len(images),)`, for one RGB image or many, of any size."""
         return p_fake(self.probabilities(images))
 
-    def probabilities(self, images: list[Image.Image]) -> np.ndarray:
-        """Return the probability of each of `classes`, of shape `(len(images), classes)`, for images of any size."""
+    def probabilities(self, images: Image.Image | list[Image.Image]) -> np.ndarray:
+        """Return the probability of each of `classes`, of shape `(len(images), classes)`, for one image or many."""
         return self.predict(self.process(images))
 
-    def process(self, images: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
+    def process(self, images: Image.Image | Sequence[Image.Image]) -> dict[str, torch.Tensor]:
         """Return what the network takes for RGB images of any size, with a first dimension of `len(images)`.
 
+        One image counts as a list of one.
         Most processors make `pixel_values`; an ensemble's makes one such tensor for each member.
         """
+        images = [images] if isinstance(images, Image.Image) else images
         # One call an image: processors stack only images of equal size.
         return _stack([self.processor(images=image, return_tensors="pt") for image in images])
 
@@ -209,7 +207,7 @@ class Detector:
         """
         if isinstance(images, str | bytes | os.PathLike | Image.Image):
             return self([images], max_fpr, batch_size)[0]
-        self.fake_threshold(max_fpr)  # refused before the first image is read
+        self.thresholds(max_fpr)  # refused before the first image is read
         items = list(images)
         verdicts: list[Verdict] = []
         step = self.at_once(batch_size)
@@ -241,8 +239,18 @@ class Detector:
     @property
     def own_rate(self) -> float | None:
         """The fraction of photographs that the model's own threshold for "fake" keeps to; None if it carries none."""
-        upper = self.uncertain_band[1]
-        return next((p for p in sorted(self.fpr_thresholds) if self.fake_threshold(p) == upper), None)
+        return self.thresholds().max_fpr
+
+    def thresholds(self, max_fpr: float | None = None) -> Thresholds:
+        """Return the scores at which the verdict changes.
+
+        Args:
+            max_fpr: The highest false-positive rate on real images, in (0, 1); None for the model's own band.
+
+        Raises:
+            UserError: If `max_fpr` is out of range, or the model carries no threshold for it.
+        """
+        return choose(self.threshold, self.uncertain_band, self.fpr_thresholds, max_fpr, self.name)
 
     def fake_threshold(self, max_fpr: float | None) -> float:
         """Return the score from which an image is predicted fake, so that at most `max_fpr` of real images are.
@@ -253,33 +261,21 @@ class Detector:
         Raises:
             UserError: If `max_fpr` is out of range, or the model carries no threshold for it.
         """
-        if max_fpr is None:
-            return self.uncertain_band[1]
-        if not 0 < max_fpr < 1:
-            raise UserError(f"A maximum false-positive rate lies between 0 and 1, not {max_fpr}.")
-        kept = [p for p in self.fpr_thresholds if p <= max_fpr]
-        if not kept:
-            has = ", ".join(f"{p:g}" for p in sorted(self.fpr_thresholds)) or "none"
-            raise UserError(
-                f"{self.name} was not calibrated for a false-positive rate of {max_fpr:g} (it carries: {has}). "
-                "Ask for one of these, or calibrate it on more real images (fakelens calibrate)."
-            )
-        return max(self.threshold, self.fpr_thresholds[max(kept)])
+        return self.thresholds(max_fpr).fake_from
 
     def _verdicts(
         self, images: Sequence[ReadImage | ImageError], scores: Iterator[float], max_fpr: float | None
     ) -> list[Verdict]:
         """Return the verdict of each image, given the scores of those that were read."""
-        fake_above = self.fake_threshold(max_fpr)
-        rate = self.own_rate if max_fpr is None else max_fpr
+        thresholds = self.thresholds(max_fpr)
         return [
-            self._verdict(each, float(next(scores)), fake_above, rate)
+            self._verdict(each, float(next(scores)), thresholds)
             if isinstance(each, ReadImage)
             else Verdict(None, None, error=str(each))
             for each in images
         ]
 
-    def _verdict(self, read: ReadImage, score: float, fake_above: float, max_fpr: float | None) -> Verdict:
+    def _verdict(self, read: ReadImage, score: float, thresholds: Thresholds) -> Verdict:
         image = read.decoded
         facts = {"format": image.format, "width": image.width, "height": image.height}
         named = {"camera": image.camera, "software": image.software}
@@ -287,18 +283,9 @@ class Detector:
         if not np.isfinite(score):
             error = "the model's score is not a number"
             return Verdict(None, None, "", read.warnings, provenance, None, image.notes, error)
-        word = self.word(score, fake_above)
-        sentence, conflict = verdict_sentence(word, score, max_fpr), disagreement(word, read.stated)
+        word = thresholds.verdict(score)
+        sentence, conflict = verdict_sentence(score, thresholds), disagreement(word, read.stated)
         return Verdict(word, score, sentence, read.warnings, provenance, conflict, image.notes)
-
-    def word(self, score: float, fake_above: float) -> str:
-        """Return "real", "fake" or "uncertain" for a score.
-
-        Args:
-            score: P(fake) in [0, 1].
-            fake_above: What `fake_threshold` returned.
-        """
-        return "fake" if score >= fake_above else "real" if score < self.uncertain_band[0] else "uncertain"
 
 
 def p_fake(probabilities: np.ndarray) -> np.ndarray:

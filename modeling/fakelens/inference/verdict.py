@@ -4,7 +4,10 @@ Imports neither torch nor transformers, which take seconds: `fakelens --help` do
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # it brings NumPy, and `fakelens --help` does without
+    from fakelens.inference.thresholds import Thresholds
 
 Row = dict[str, Any]
 
@@ -49,40 +52,70 @@ class Verdict:
     error: str | None = None
 
 
-def verdict_sentence(verdict: str | None, score: float | None = None, max_fpr: float | None = None) -> str:
+def verdict_sentence(
+    score: float | None, thresholds: "Thresholds", word: str | None = None, leaning: str | None = None
+) -> str:
     """Say a verdict in words.
 
     Args:
-        verdict: "real", "fake", "uncertain", or None for an image that could not be scored.
-        score: P(fake) in [0, 1]; None likewise.
-        max_fpr: The fraction of photographs, in (0, 1), that the threshold for "fake" keeps to; None if it is not
-            known.
+        score: P(fake) in [0, 1]; None for an image that could not be scored.
+        thresholds: Where the verdict changes.
+        word: The verdict, where the score is a rounded one that might get another; the score's own if None.
+        leaning: Likewise, to which side an uncertain score leans, "real" or "fake".
     """
-    if verdict is None or score is None:
+    if score is None:
         return "Not scored."
-    if verdict == "real":
+    word = word or thresholds.verdict(score)
+    if word == "real":
         return (
-            f"Probably a photograph: the detector's score for AI-generated is {_rounded(score)}. "
+            f"Probably a photograph: the detector's score for AI-generated is {rounded(score)}. "
             "That is no proof: it may miss generators that it was not trained on."
         )
-    if verdict == "uncertain":
+    if word == "uncertain":
         return (
-            f"The detector cannot tell: its score of {_rounded(score)} lies between those of photographs and those of "
-            "AI-generated images. Rely on other evidence."
+            f"The detector cannot tell: its score of {rounded(score)} lies between those of photographs (below "
+            f"{thresholds.real_below:.2f}) and those of AI-generated images (from {thresholds.fake_from:.2f} on). "
+            f"{_leaning(score, thresholds, leaning or thresholds.leaning(score))} Rely on other evidence."
         )
-    if max_fpr is None:
+    if thresholds.max_fpr is None:
         kept = "How many photographs get this verdict by mistake, the model's card says."
     else:
-        among = next((n for n in ROUND_COUNTS if max_fpr * n >= 1), ROUND_COUNTS[-1])
+        among = next((n for n in ROUND_COUNTS if thresholds.max_fpr * n >= 1), ROUND_COUNTS[-1])
         kept = (
-            f"Of {among:,} photographs like those it was calibrated on, at most {max_fpr * among:g} get this verdict "
-            "by mistake; of others it may be more."
+            f"Of {among:,} photographs like those it was calibrated on, at most {thresholds.max_fpr * among:g} get "
+            "this verdict by mistake; of others it may be more."
         )
-    return f"Probably AI-generated: the detector's score for it is {_rounded(score)}. {kept}"
+    return f"Probably AI-generated: the detector's score for it is {rounded(score)}. {kept}"
 
 
-def _rounded(score: float) -> str:
-    """Return a score with two decimals that never claims certainty."""
+def short_form(sentence: str) -> str:
+    """Return what a table says of a verdict: the sentence's first clause, and to which side an uncertain score leans.
+
+    Args:
+        sentence: What `verdict_sentence` returned.
+    """
+    leaning = next((part for part in sentence.split(". ") if part.startswith("It leans")), "")
+    return " ".join(f"{part}." for part in (sentence.partition(":")[0].rstrip("."), leaning) if part)
+
+
+def _leaning(score: float, thresholds: "Thresholds", leaning: str) -> str:
+    """Say to which side an uncertain score leans, and by how much it falls short of that verdict."""
+    if leaning == "fake":
+        side, end = "AI-generated", thresholds.fake_from
+    else:
+        side, end = "a photograph", thresholds.real_below
+    # Between the numbers as they are shown, so that a reader who subtracts them gets the same.
+    gap = abs(round(end, 2) - round(score, 2))
+    short = f"{gap:.2f}" if gap >= 0.005 else "less than 0.01"
+    return f"It leans towards {side}, and falls short of that verdict by {short}."
+
+
+def rounded(score: float) -> str:
+    """Return a score with two decimals that never claims certainty.
+
+    Args:
+        score: P(fake) in [0, 1].
+    """
     return "above 0.99" if score > 0.99 else "below 0.01" if score < 0.01 else f"{score:.2f}"
 
 

@@ -233,7 +233,7 @@ def build_detector(
 
     Args:
         name: One of `names()`, or `timm/NAME`.
-        pretrained: Start from the published weights of the architecture, fetched from the Hub.
+        pretrained: Start from the weights of its ImageNet backbone, fetched from the Hub.
         weights: Start from this safetensors file instead: a backbone's weights or a whole detector's.
         labels: "real" first, then "fake" (the default), or the generators to tell apart.
         **options: Arguments of the architecture's configuration, such as `width_multiplier`; where the network is
@@ -257,7 +257,8 @@ def build_detector(
         raise UserError(f"labels must be different names, real first, then at least one more; they are {labels}.")
     if pretrained and weights is None and row.pretrained is None:
         raise UserError(
-            f"{name} has no published weights; it is trained from scratch. Leave pretrained out, or pass weights=FILE."
+            f"{name} has no pretrained weights; it is trained from scratch. Leave pretrained out, or pass "
+            "weights=FILE."
         )
     model = row.build(row.configure(labels, options))
     if len(labels) > 2:  # a generator may have any name, one that says real or nothing too

@@ -20,7 +20,21 @@ def model_name(model: str | Path) -> str:
 def model_folder(name: str) -> Path:
     """Return the folder that a model's name stands for: this package's own, or the name itself, which may be none.
 
+    transformers takes the folder where it takes a model: `pipeline("image-classification", model=...)` loads the
+    shipped model after `import fakelens`, or with `trust_remote_code=True`.
+
     Args:
         name: `patch_lens`, a folder, or a Hub id.
+
+    Returns:
+        The folder; it is not looked for.
+
+    Raises:
+        Nothing.
+
+    Examples:
+        >>> from fakelens import model_folder
+        >>> (model_folder("patch_lens") / "config.json").is_file()
+        True
     """
     return SHIPPED_FOLDER if name == SHIPPED else Path(name)

@@ -131,13 +131,16 @@ def test_ctrl_c_leaves_the_rows_that_were_printed_whole(tmp_path, tiny_model):
     assert 1 <= len(rows) < 2000 and all(row["verdict"] for row in rows)
 
 
-@pytest.mark.parametrize("home", ["a file", "missing"])
+@pytest.mark.parametrize("home", ["a file", "missing", "unset"])
 def test_a_home_that_cannot_be_written_does_not_matter(home, tmp_path, tiny_model):
     (tmp_path / "file").write_text("no folder")
     make_image().save(tmp_path / "a.png")
     caches = {"HF_HOME", "XDG_CACHE_HOME", "MPLCONFIGDIR", "FAKELENS_CACHE", "TRACKIO_DIR"}
     environment = {key: value for key, value in os.environ.items() if key not in caches}
     environment["HOME"] = str(tmp_path / "file" / "home") if home == "a file" else ""
+    if home == "unset":
+        del environment["HOME"]
+        environment["HF_HOME"] = str(tmp_path / "file" / "hub")  # the machine's own account may have a home, not ours
     command = [*FAKELENS, str(tmp_path / "a.png"), "--model", str(tiny_model), "--save", str(tmp_path / "figure.png")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

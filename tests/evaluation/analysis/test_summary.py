@@ -9,9 +9,11 @@ from sklearn.metrics import roc_auc_score
 from fakelens.errors import UserError
 from fakelens.evaluation.analysis.summary import shortcut_gap, summarise, summarise_view
 from fakelens.evaluation.scoring.predict import Predictions
+from fakelens.inference.thresholds import Thresholds
 from fakelens.metrics.bootstrap import METHOD
 from fakelens.metrics.detection import detection_intervals
 
+HALF = Thresholds(0.5, 0.5)
 generators = np.array(["real"] * 4 + ["alpha"] * 3 + ["beta"])
 LABELS = np.array([0] * 4 + [1] * 4)
 SOURCES = np.array(["one", "two", "", "one", "one", "two", "", "three"])
@@ -19,7 +21,7 @@ SCORES = np.array([0.1, 0.6, 0.3, 0.2, 0.9, 0.8, 0.25, 0.15])
 
 
 def test_a_generator_is_scored_against_all_real_images():
-    found = summarise_view(SCORES, LABELS, generators, SOURCES, 0.5)
+    found = summarise_view(SCORES, LABELS, generators, SOURCES, HALF)
     for name in ("alpha", "beta"):
         chosen = (LABELS == 0) | (generators == name)
         numbers = found["per_generator"][name]
@@ -32,7 +34,7 @@ def test_a_generator_is_scored_against_all_real_images():
 
 
 def test_a_source_is_scored_by_its_own_rows():
-    found = summarise_view(SCORES, LABELS, generators, SOURCES, 0.5)["per_source"]
+    found = summarise_view(SCORES, LABELS, generators, SOURCES, HALF)["per_source"]
     assert {name: (n["real"], n["fake"]) for name, n in found.items()} == {
         "one": (2, 1),
         "two": (1, 1),
@@ -44,12 +46,12 @@ def test_a_source_is_scored_by_its_own_rows():
 
 
 def test_no_sources_named():
-    assert summarise_view(SCORES, LABELS, generators, np.full(8, ""), 0.5)["per_source"] == {}
+    assert summarise_view(SCORES, LABELS, generators, np.full(8, ""), HALF)["per_source"] == {}
 
 
 def test_real_images_alone():
     real = LABELS == 0
-    found = summarise_view(SCORES[real], LABELS[real], generators[real], SOURCES[real], 0.5)
+    found = summarise_view(SCORES[real], LABELS[real], generators[real], SOURCES[real], HALF)
     assert (found["per_generator"], found["macro_auroc_over_generators"], found["worst_generator"]) == ({}, None, None)
     assert found["overall"]["specificity"] == 0.75
 
@@ -59,7 +61,7 @@ def predictions(**scores):
 
 
 def test_shortcut_gap_is_what_the_normalised_view_loses():
-    results = summarise(predictions(raw=LABELS * 0.9, normalised=SCORES), 0.5)
+    results = summarise(predictions(raw=LABELS * 0.9, normalised=SCORES), HALF)
     assert shortcut_gap(results) == pytest.approx(1 - roc_auc_score(LABELS, SCORES))
     assert shortcut_gap({"raw": results["raw"]}) is None
 
@@ -68,7 +70,7 @@ def test_broken_scores_name_the_model_and_the_split():
     broken = SCORES.copy()
     broken[2:4] = np.nan
     with pytest.raises(UserError, match="m on split 'test': 2 of 8 scores"):
-        summarise(predictions(raw=SCORES, hard=broken), 0.5)
+        summarise(predictions(raw=SCORES, hard=broken), HALF)
 
 
 def larger(count=600):
@@ -83,13 +85,13 @@ def larger(count=600):
 def test_every_number_has_its_interval():
     scores, labels, makers, sources = larger()
     sources = np.where((labels == 1) & (sources == "photos"), "mixed", sources)
-    found = summarise_view(scores, labels, makers, sources, 0.5)
+    found = summarise_view(scores, labels, makers, sources, HALF)
     assert found["overall"]["intervals"] == detection_intervals(scores, labels, 0.5)
     assert found["intervals"] == {"method": METHOD, "level": 0.95, "replicates": 1000, "seed": 0}
     groups = [found["overall"], *found["per_generator"].values(), *found["per_source"].values()]
     assert len(groups) == 5
     for numbers in groups:
-        assert set(numbers["intervals"]) == set(numbers) - {"count", "real", "fake", "intervals"}
+        assert set(numbers["intervals"]) == set(numbers) - {"count", "real", "fake", "intervals", "verdicts"}
         for name, ends in numbers["intervals"].items():
             assert (ends is None) == (numbers[name] is None), name
             assert ends is None or ends[0] <= numbers[name] <= ends[1], name
@@ -105,7 +107,7 @@ def test_every_number_has_its_interval():
 def test_the_interval_of_the_mean_is_that_of_joint_resamples():
     """Real images are shared, so that it is wider than independent groups would make it, but narrower than each."""
     scores, labels, makers, sources = larger()
-    found = summarise_view(scores, labels, makers, np.full(600, ""), 0.5)
+    found = summarise_view(scores, labels, makers, np.full(600, ""), HALF)
     low, high = found["macro_auroc_over_generators_interval"]
     assert low < found["macro_auroc_over_generators"] < high
     widths = [np.ptp(numbers["intervals"]["auroc"]) for numbers in found["per_generator"].values()]
@@ -121,13 +123,13 @@ def test_the_interval_of_the_mean_is_that_of_joint_resamples():
 
 
 def test_the_mean_over_sources_leaves_out_those_of_one_class():
-    found = summarise_view(SCORES, LABELS, generators, SOURCES, 0.5)
+    found = summarise_view(SCORES, LABELS, generators, SOURCES, HALF)
     aurocs = {name: numbers["auroc"] for name, numbers in found["per_source"].items()}
     assert aurocs == {"one": 1, "two": 1, "unstated": 0, "three": None}
     assert found["macro_auroc_over_sources"] == pytest.approx(2 / 3)
     assert found["worst_source"] == {"name": "unstated", "auroc": 0, "interval": None}
     scores, labels, makers, sources = larger()
-    found = summarise_view(scores, labels, makers, sources, 0.5)
+    found = summarise_view(scores, labels, makers, sources, HALF)
     low, high = found["macro_auroc_over_sources_interval"]
     assert low < found["macro_auroc_over_sources"] < high
     assert (
@@ -136,7 +138,7 @@ def test_the_mean_over_sources_leaves_out_those_of_one_class():
 
 
 def test_a_group_of_one_image_has_no_interval_and_the_mean_none_either():
-    found = summarise_view(SCORES, LABELS, generators, SOURCES, 0.5)
+    found = summarise_view(SCORES, LABELS, generators, SOURCES, HALF)
     beta = found["per_generator"]["beta"]
     assert beta["auroc"] is not None
     assert {name for name, ends in beta["intervals"].items() if ends} == {

@@ -9,7 +9,9 @@ from PIL import Image
 from fakelens.evaluation.analysis.summary import summarise
 from fakelens.evaluation.plots.plots import draw_history, draw_split, learning_curves
 from fakelens.evaluation.scoring.predict import Predictions
+from fakelens.inference.thresholds import Thresholds
 
+HALF = Thresholds(0.5, 0.5)
 HISTORY = [
     {"step": 10, "loss": 0.7, "learning_rate": 1e-3, "grad_norm": 1.5},
     {"step": 10, "eval_loss": 0.6, "eval_accuracy": 0.7, "eval_auroc": 0.8, "eval_f1": 0.7, "eval_runtime": 2.0},
@@ -26,11 +28,11 @@ def predictions(name, labels):
     return Predictions(name, "test", labels.astype(str), labels, generators, generators, {"raw": scores}, {}, 1.0)
 
 
-@pytest.mark.parametrize("count", [1, 6])
-def test_two_classes_have_all_plots(tmp_path, count):
+@pytest.mark.parametrize(("count", "thresholds"), [(1, HALF), (6, HALF), (2, Thresholds(0.3, 0.9))])
+def test_two_classes_have_all_plots(tmp_path, count, thresholds):
     models = [predictions("m" * (i + 1), np.arange(60) % 2) for i in range(count)]
-    results = [summarise(model, 0.5)["raw"] for model in models]
-    paths = draw_split(models, results, [0.5] * count, "raw", tmp_path)
+    results = [summarise(model, thresholds)["raw"] for model in models]
+    paths = draw_split(models, results, [thresholds] * count, "raw", tmp_path)
     kinds = ("roc", "pr", "generators", "confusion", "histogram")
     assert [p.name for p in paths] == [f"{kind}_test_raw.png" for kind in kinds]
     for path in paths:
@@ -42,7 +44,7 @@ def test_two_classes_have_all_plots(tmp_path, count):
 @pytest.mark.parametrize("label", [0, 1])
 def test_one_class_has_the_plots_that_are_defined(tmp_path, label):
     model = predictions("m", np.full(20, label))
-    paths = draw_split([model], [summarise(model, 0.5)["raw"]], [0.5], "raw", tmp_path)
+    paths = draw_split([model], [summarise(model, HALF)["raw"]], [HALF], "raw", tmp_path)
     assert [p.name.split("_")[0] for p in paths] == ["confusion", "histogram"]
 
 

@@ -11,6 +11,7 @@ from fakelens.data.sources.opening import open_source
 from fakelens.evaluation.report.gallery import KINDS, build_gallery, heat_map_fractions, surest, write_gallery
 from fakelens.evaluation.scoring.predict import predict
 from fakelens.inference.detector import load_detector
+from fakelens.inference.thresholds import Thresholds
 
 
 class Words(HTMLParser):
@@ -35,7 +36,8 @@ def shown(tiny_model, parquet, tmp_path_factory):
     source = open_source(str(parquet), "test")
     predictions = predict(detector, source, ("raw",))
     threshold = float(np.median(predictions.scores["raw"]))
-    exhibits = build_gallery(detector, source, predictions, "raw", threshold, each=2)
+    detector.threshold, detector.uncertain_band = threshold, (threshold, threshold)
+    exhibits = build_gallery(detector, source, predictions, "raw", each=2)
     folder = tmp_path_factory.mktemp("report")
     return predictions, threshold, folder, write_gallery(folder, {"tiny": {"test": exhibits}})["tiny"]["test"]
 
@@ -71,7 +73,7 @@ def test_the_page_shows_what_the_report_says(shown):
 def test_the_surest_of_a_perfect_detector_has_no_errors(shown):
     predictions, *_ = shown
     perfect = dict(predictions.scores, raw=predictions.labels.astype(float))
-    found = surest(type(predictions)(**(vars(predictions) | {"scores": perfect})), "raw", 0.5)
+    found = surest(type(predictions)(**(vars(predictions) | {"scores": perfect})), "raw", Thresholds(0.5, 0.5))
     assert (found["false_positive"], found["false_negative"]) == ([], [])
     assert len(found["true_positive"]) == 4
 

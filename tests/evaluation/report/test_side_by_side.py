@@ -46,8 +46,8 @@ def test_the_table_has_a_column_a_detector_and_the_report_stands_beside_it(compa
     measures = [row[0] for row in rows]
     assert measures == [
         "parameters", "input, pixels", "images/s", "AUROC, raw", "AUROC, normalised", "macro over generators",
-        "worst generator", "recall at 5 % FPR", "recall at 1 % FPR", "recall", "false positives", "ECE",
-        "verdict stability", "AUROC less the first's",
+        "worst generator", "recall at 5 % FPR", "recall at 1 % FPR", "verdict", "recall", "false positives",
+        "accuracy, two verdicts", "ECE", "verdict stability", "AUROC less the first's",
     ]  # fmt: skip
     assert all(len(row) == 3 for row in rows)
     page = (output / "compare.md").read_text()
@@ -124,7 +124,7 @@ def test_false_positives_on_cameras(tmp_path, tiny_model, parquet):
     report = compare_models(models, str(parquet), tmp_path / "out", options=options, cameras=["first"])
     row = next(row for row in side_by_side(report, "test", ["first"])[1] if row[0] == "... of cameras")
     numbers = report["models"][0]["results"]["test"]["raw"]["per_source"]["first"]
-    assert row[1].endswith(f"({numbers['false_positives']} of {numbers['real']})")
+    assert row[1].endswith(f"({numbers['verdicts']['real']['fake']} of {numbers['real']})")
     assert load_detector(tiny_model, "cpu").scores([make_image(1)]).shape == (1,)
 
 

@@ -193,10 +193,10 @@ def test_large_images_are_mapped_in_a_central_window():
 
 
 def test_overlays_are_saved_and_never_overwrite(tmp_path):
-    detector = red_detector()
-    paths = [save_overlay(detector, half_red_half_blue(), tmp_path / "maps", "a.jpg") for _ in range(2)]
+    image, heat = half_red_half_blue(), heat_map(red_detector(), half_red_half_blue())
+    paths = [save_overlay(image, heat, tmp_path / "maps", "a.jpg") for _ in range(2)]
     assert [p.name for p in paths] == ["a.jpg.heatmap.png", "a.jpg-2.heatmap.png"]
     with Image.open(paths[0]) as saved:
         assert saved.size == (80, 48)
-    red, _, blue = overlay(half_red_half_blue(), heat_map(detector, half_red_half_blue())).getpixel((10, 10))
+    red, _, blue = overlay(image, heat).getpixel((10, 10))
     assert red > blue

@@ -77,20 +77,26 @@ def test_every_model_of_the_zoo_has_a_card_that_says_what_it_is(render, model, n
 def test_tables_hold_the_reports_numbers(render):
     card = render()
     table = rows(section(card, "Evaluation"))
-    for key, title in METRICS.items():
+    for key, name in METRICS.items():
+        title = f"{name} at 0.5" if name in ("Accuracy", "Precision", "Recall", "F1", "Specificity") else name
         raw, normalised = view()["overall"][key], view(0.612345678)["overall"][key]
         interval = [" (0.902 to 0.932)", " (0.602 to 0.632)"] if key == "auroc" else ["", ""]
         assert table[title] == [f"{raw:.4f}{interval[0]}", f"{normalised:.4f}{interval[1]}"], title
-    assert table["False positives"] == ["39 of 1,100"] * 2
-    assert table["False negatives"] == ["67 of 1,000"] * 2
+    # Counted where the verdict changes; beside them, and named so, with two verdicts.
+    assert table["Recall (fakes predicted fake)"] == ["0.3737 (0.343 to 0.404)"] * 2
+    assert table["False-positive rate (real images predicted fake)"] == ["0.0172 (0.011 to 0.027)"] * 2
+    assert table["Fakes predicted real"] == ["0.0626"] * 2
+    assert table["False positives"] == ["19 of 1,100"] * 2 and table["False negatives"] == ["62 of 1,000"] * 2
+    assert table["False positives at 0.5"] == ["39 of 1,100"] * 2
+    assert table["False negatives at 0.5"] == ["67 of 1,000"] * 2
     auroc = "0.5111 (0.501 to 0.531)"
-    assert table["sd-3.5, held out of training"] == ["600", auroc, "0.4111", auroc, "0.4111"]
-    assert table["flux\\|dev"] == ["400", "undefined", "0.9333", "undefined", "0.9333"]
+    assert table["sd-3.5, held out of training"] == ["600", auroc, "0.3131", "0.4111", auroc, "0.3131", "0.4111"]
+    assert table["flux\\|dev"] == ["400", *["undefined", "0.3737", "0.9333"] * 2]
     assert "Shortcut gap (AUROC raw minus normalised): +0.3000." in card
     assert "| ![roc of test, raw](plots/roc_test_raw.png) |" in card
     assert "2,100 of 2,101 images were scored" in card
     assert "Skipped: 1, damaged image." in card
-    assert "39 of 1,100 real images were predicted fake" in section(card, "Limits and misuse")
+    assert "19 of 1,100 real images were predicted fake" in section(card, "Limits and misuse")
 
 
 def test_what_is_uncertain_calibrated_and_robust_is_told(render, model):

@@ -6,7 +6,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from fakelens.errors import UserError
-from fakelens.hub.facts.checkpoint import read_checkpoint
+from fakelens.hub.facts.checkpoint import read_checkpoint, weights_hash
+from fakelens.inference.detector import load_detector
+from fakelens.inference.identity import identity
 
 
 def change_config(model, **changes):
@@ -120,3 +122,7 @@ def test_broken_json_is_named(model):
     (model / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"config.json could not be read as JSON"):
         read_checkpoint(model)
+
+
+def test_weights_have_the_hash_of_the_network_that_they_load_as(model):
+    assert weights_hash(read_checkpoint(model)) == identity(load_detector(model, "cpu"))["weights"]

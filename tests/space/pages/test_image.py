@@ -54,7 +54,7 @@ def image(tmp_path):
 
 def test_a_card_says_each_thing_once(detector):
     for word, score, title in (("real", 0.1, "Real"), ("uncertain", 0.5, "Uncertain"), ("fake", 0.9, "Fake")):
-        said = verdict_sentence(word, score, 0.05)
+        said = verdict_sentence(score, detector.thresholds(0.05))
         verdict = Verdict(word, score, said, (HOSTILE,), {}, HOSTILE, (HOSTILE,))
         card = verdict_card.verdict_card(detector, verdict, "data:,", 0.05)
         assert f"</span> {title}</h2>" in card and f">{verdict_card.SIGNS[word]}<" in card

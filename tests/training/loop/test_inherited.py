@@ -52,9 +52,14 @@ def test_a_fine_tune_inherits_the_licence_and_the_base_model_of_its_start(tmp_pa
     (tmp_path / "card").mkdir()
     (tmp_path / "card" / "README.md").write_text("---\nlicense: mit\nbase_model: [a/b, c/d]\n---\n# Tiny\n")
     card = ModelArguments(start_from=str(tmp_path / "card"))
-    assert inherited(card, data, None) == {"license": "mit", "base_model": "a/b"}
+    assert inherited(card, data, None) == {"license": "mit", "base_model": ["a/b", "c/d"]}
     joined = ModelArguments(architecture="ensemble", members=[str(free.start_from), "recipe.yaml"])
     assert inherited(joined, data, None) == {"license": "apache-2.0", "base_model": "someone/else"}
+    joined.members = [str(free.start_from), str(tmp_path / "card"), "recipe.yaml"]
+    assert inherited(joined, data, None)["base_model"] == ["someone/else", "a/b", "c/d"]
+    backbone = ModelArguments(architecture="efficientnet_b0", pretrained=True)
+    assert inherited(backbone, data, None) == {"license": None, "base_model": "timm/efficientnet_b0.ra_in1k"}
+    assert inherited(ModelArguments(architecture="custom_cnn"), data, None)["base_model"] is None
 
 
 def test_a_model_on_the_hub_is_asked_for_its_card(tmp_path, monkeypatch):
@@ -65,7 +70,7 @@ def test_a_model_on_the_hub_is_asked_for_its_card(tmp_path, monkeypatch):
 
 
 def test_a_hub_that_does_not_answer_is_a_licence_that_is_not_known():
-    assert module.origin("nobody/nothing") == {"license": None, "base_model": "nobody/nothing"}
+    assert module.origin("nobody/nothing") == {"license": None, "base_model": ["nobody/nothing"]}
 
 
 @pytest.mark.parametrize("name", recipe_names())

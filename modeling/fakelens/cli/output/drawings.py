@@ -13,16 +13,47 @@ from fakelens.data.decode import IMAGE_SUFFIXES, decode_image
 from fakelens.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
     from fakelens.cli.detect import Drawing
     from fakelens.inference.detector import Detector
     from fakelens.inference.verdict import Row, Verdict
 
 
-def heatmaps(detector: "Detector", folder: Path) -> "Drawing":
-    """Return what writes each image's heat map to a folder, as its row's `heatmap`.
+class Look:
+    """A detector that looks at one image after the other: the last one's heat map serves all its drawings.
 
     Args:
         detector: Whose evidence to show.
+    """
+
+    def __init__(self, detector: "Detector"):
+        self.detector = detector
+        self._last: tuple[Path | bytes, Image.Image, np.ndarray] | None = None
+
+    def __call__(self, image: Path | bytes) -> "tuple[Image.Image, np.ndarray]":
+        """Return an image, and its heat map of shape `(height, width)` in [0, 1].
+
+        Args:
+            image: Its file or bytes.
+
+        Raises:
+            UserError: If the network has no spatial feature maps.
+        """
+        from fakelens.explain.maps.heatmap import heat_map
+
+        if self._last is None or self._last[0] is not image:
+            decoded = decode_image(image).image
+            self._last = (image, decoded, heat_map(self.detector, decoded))
+        return self._last[1:]
+
+
+def heatmaps(look: Look, folder: Path) -> "Drawing":
+    """Return what writes each image's heat map to a folder, as its row's `heatmap`.
+
+    Args:
+        look: Whose evidence to show.
         folder: Made if it is not there.
 
     Raises:
@@ -30,12 +61,12 @@ def heatmaps(detector: "Detector", folder: Path) -> "Drawing":
     """
     from fakelens.explain.maps.heatmap import save_overlay
 
-    detector.require_pytorch()
+    look.detector.require_pytorch()
     make_folder(folder)
 
     def draw(image: Path | bytes, name: str, verdict: "Verdict") -> "Row":
         try:
-            path = save_overlay(detector, decode_image(image).image, folder, _stem(name))
+            path = save_overlay(*look(image), folder, _stem(name))
         except OSError as error:
             raise UserError(f"{folder} cannot be written to: {error.strerror or error}.") from None
         return {"heatmap": str(path)}
@@ -43,19 +74,24 @@ def heatmaps(detector: "Detector", folder: Path) -> "Drawing":
     return draw
 
 
-def figures(detector: "Detector", path_of: Callable[[str], Path], max_fpr: float | None) -> "Drawing":
+def figures(look: Look, path_of: Callable[[str], Path], max_fpr: float | None) -> "Drawing":
     """Return what writes a figure of each verdict, as its row's `figure`.
 
     Args:
-        detector: The detector.
+        look: The detector.
         path_of: What `paths_in` returned.
         max_fpr: As the detector is asked.
     """
     from fakelens.explain.figure import save_figure, verdict_figure
+    from fakelens.inference.onnx_model import OnnxModel
+
+    detector = look.detector
 
     def draw(image: Path | bytes, name: str, verdict: "Verdict") -> "Row":
+        is_onnx = isinstance(detector.model, OnnxModel)
+        decoded, heat = (decode_image(image).image, None) if is_onnx else look(image)
         path = path_of(name)
-        save_figure(verdict_figure(detector, decode_image(image).image, verdict, name, max_fpr), path)
+        save_figure(verdict_figure(detector, decoded, verdict, name, max_fpr, heat), path)
         return {"figure": str(path)}
 
     return draw

@@ -12,7 +12,8 @@ from fakelens.hub.facts.local_models import Score, Trained
 from fakelens.zoo.facts import Network
 
 NOT_MEASURED = "not measured"
-REMOTE_CODE = {True: "not needed", False: "needed"}
+CODE = {True: "transformers", False: "fakelens"}  # whose class it is
+HOW_TO_LOAD = "In transformers, a network of fakelens loads after `import fakelens`, or with trust_remote_code=True."
 
 
 def write_json(networks: Sequence[Network], models: Sequence[Trained] = ()) -> None:
@@ -35,13 +36,15 @@ def write_networks(networks: Sequence[Network]) -> None:
         networks: The zoo.
     """
     table = Table(title="The zoo")
-    for heading in ("name", "class", "parameters", "MB", "remote code", "published weights"):
+    for heading in ("name", "class", "parameters", "MB", "class of", "pretrained backbone (ImageNet)"):
         table.add_column(heading, overflow="fold")
     for n in networks:
-        code = REMOTE_CODE[n.native]
-        weights = n.pretrained or "trained from scratch"
+        code = CODE[n.native]
+        weights = n.pretrained or "none: trained from scratch"
         table.add_row(n.name, n.architecture, f"{n.parameters:,}", f"{n.megabytes:.1f}", code, weights)
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    console.print(HOW_TO_LOAD, markup=False)
 
 
 def write_models(models: Sequence[Trained]) -> None:
@@ -73,7 +76,7 @@ def _facts(model: Trained) -> str:
     if model.megabytes is not None:
         facts.append(f"{model.megabytes:.1f} MB")
     if model.native is not None:
-        facts.append(f"remote code: {REMOTE_CODE[model.native]}")
+        facts.append(f"class of {CODE[model.native]}")
     return escape("\n".join(filter(None, facts)))
 
 

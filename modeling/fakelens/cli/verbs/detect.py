@@ -94,23 +94,27 @@ def detect(
         raise typer.BadParameter("say one of --json and --csv, not both")
     names = [line for path in paths for line in (sys.stdin.read().splitlines() if path == "-" else [path]) if line]
     try:
-        from fakelens.cli.detect import detect_rows
-        from fakelens.cli.inputs.expand import expand
-        from fakelens.cli.output import printing
-        from fakelens.inference.detector import load_detector
+        from fakelens.cli.waiting import waiting
 
-        silence_libraries()
-        detector = load_detector(model, device, trust_remote_code, label_map, real_label)
-        detector.fake_threshold(max_fpr)
-        inputs = list(expand(names))
+        with waiting("loading the detector"):
+            from fakelens.cli.detect import detect_rows
+            from fakelens.cli.inputs.expand import expand
+            from fakelens.cli.output import printing
+            from fakelens.inference.detector import load_detector
+
+            silence_libraries()
+            detector = load_detector(model, device, trust_remote_code, label_map, real_label)
+            thresholds = detector.thresholds(max_fpr)
+            inputs = list(expand(names))
         wanted: list[Drawing] = []
         if heatmap is not None or save is not None or visualize:
             from fakelens.cli.output import drawings
 
+            look = drawings.Look(detector)
             if heatmap is not None:
-                wanted.append(drawings.heatmaps(detector, heatmap))
+                wanted.append(drawings.heatmaps(look, heatmap))
             if save is not None or visualize:
-                wanted.append(drawings.figures(detector, drawings.paths_in(save, len(inputs)), max_fpr))
+                wanted.append(drawings.figures(look, drawings.paths_in(save, len(inputs)), max_fpr))
         drawn: list[Path] = []
         rows = _with_figures(detect_rows(detector, inputs, max_fpr, batch_size, wanted), drawn)
         if as_csv:
@@ -118,7 +122,7 @@ def detect(
         elif as_json or not sys.stdout.isatty():
             failed = printing.write_json(rows)
         else:
-            failed = printing.write_table(rows)
+            failed = printing.write_table(rows, f"{detector.name}: {thresholds.in_words()}")
         if visualize:
             drawings.show(drawn)
     except UserError as error:

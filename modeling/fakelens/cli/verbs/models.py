@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fakelens.cli.stop import silence_libraries, stopped
+from fakelens.cli.stop import stopped
 from fakelens.errors import UserError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -28,17 +28,15 @@ def models(
     """
     from fakelens.cli.output import model_tables
     from fakelens.hub.facts import local_models
-    from fakelens.zoo.facts import networks
+    from fakelens.zoo.facts import NETWORKS
 
-    silence_libraries()
     try:
         folders = local_models.find_models(runs or [])
         found = [local_models.trained(folder) for folder in folders]
     except UserError as error:
         raise stopped(error) from None
-    built = list(networks())
     if as_json or not sys.stdout.isatty():
-        model_tables.write_json(built, found)
+        model_tables.write_json(NETWORKS, found)
         return
-    model_tables.write_networks(built)
+    model_tables.write_networks(NETWORKS)
     model_tables.write_models(found)

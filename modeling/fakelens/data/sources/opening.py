@@ -19,7 +19,6 @@ Rows travel undecoded (a shuffle buffer of images would not fit in memory) and a
 training transform. Labels are mapped by name.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +36,7 @@ from fakelens.data.sources.formats.listings import (
 )
 from fakelens.data.sources.formats.saved import is_saved, open_saved
 from fakelens.data.sources.formats.tables import open_hub, open_shards, open_webdataset
+from fakelens.data.sources.patterns import HUB_ID
 from fakelens.data.sources.reading import read
 from fakelens.data.sources.rows import Source, content_id, row_bytes
 from fakelens.data.sources.skips import SkipLog
@@ -54,7 +54,6 @@ __all__ = [
     "row_bytes",
 ]
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?(@[\w./-]+)?")
 SHORT_NAMES = {
     "openfake": "ComplexDataLab/OpenFake:core",
     "openfake:core": "ComplexDataLab/OpenFake:core",

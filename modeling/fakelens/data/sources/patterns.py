@@ -1,4 +1,4 @@
-"""Names of sources and generators, and patterns that pick some of them: NAME, PATTERN, PATTERN#K/N."""
+"""Names of data sets, sources and generators, and patterns that pick some of them: NAME, PATTERN, PATTERN#K/N."""
 
 import hashlib
 import re
@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 from fakelens.errors import UserError
 
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?(@[\w./-]+)?")  # USER/NAME[:CONFIG][@REVISION]
 PART = re.compile(r"(.+)#(\d+)/(\d+)")
 
 

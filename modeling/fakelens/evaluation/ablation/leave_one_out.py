@@ -104,12 +104,12 @@ def result_table(report: dict[str, Any]) -> str:
     rows: list[tuple[Any, ...]] = []
     for one in report["results"]:
         held_out, seen = (_auroc(one, column) for column in ("held_out", "seen"))
-        recall = (one["held_out"] or {}).get("recall")
+        recall = (one["held_out"] or {}).get("verdicts", {}).get("recall")
         rows.append((one["generator"], one["fakes"], held_out, seen, _less(held_out, seen), recall))
     macro = report["macro"]
     mean = (macro["held_out"], macro["seen"])
     rows.append((f"mean of {macro['generators']}", None, *mean, _less(*mean), None))
-    return table(("generator", "fakes", "AUROC held out", "AUROC seen", "difference", "found held out"), rows)
+    return table(("generator", "fakes", "AUROC held out", "AUROC seen", "difference", "recall held out"), rows)
 
 
 def _generators(asked: LeaveOneOut, recipe: Recipe) -> list[str]:

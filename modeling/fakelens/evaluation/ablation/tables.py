@@ -103,6 +103,7 @@ def _page(report: dict[str, Any]) -> str:
         f"Each value trained with everything else as it is, and evaluated on {' or '.join(map(str, sorted(images)))} "
         f"images of split `{evaluation['split']}` of `{report['base'].get('data', 'sample')}` (raw view).",
         result_table(report),
+        "Accuracy, F1, recall and specificity count two verdicts, at each model's decision threshold.",
         *(f"**{one['value']} failed:** {one['error']}" for one in results if one["status"] == "failed"),
         "![ablation.png](ablation.png)",
     ]

@@ -17,6 +17,7 @@ from scipy.stats import binomtest
 from fakelens.data.sources.labels import FAKE, REAL
 from fakelens.evaluation.plots.plots import PANEL, STYLE, line, save
 from fakelens.evaluation.scoring.predict import Predictions
+from fakelens.inference.thresholds import Thresholds
 from fakelens.metrics.bootstrap import behind
 from fakelens.metrics.detection import check_scores
 
@@ -124,7 +125,8 @@ def band_coverage(
     """
     scores, labels = check_scores(scores, labels)
     low, high = band
-    predicted_fake, predicted_real = scores >= high, (scores < low) & (scores < high)
+    words = Thresholds(low, high, threshold).verdicts(scores)
+    predicted_fake, predicted_real = words == "fake", words == "real"
     covered, real, fake = predicted_fake | predicted_real, labels == REAL, labels == FAKE
     alarms, misses = (predicted_fake & real).sum(), (predicted_real & fake).sum()
     return {

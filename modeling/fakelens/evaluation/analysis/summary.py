@@ -7,7 +7,9 @@ import numpy as np
 
 from fakelens.data.sources.labels import FAKE, REAL
 from fakelens.errors import UserError
+from fakelens.evaluation.analysis.verdicts import verdict_metrics
 from fakelens.evaluation.scoring.predict import Predictions
+from fakelens.inference.thresholds import Thresholds
 from fakelens.metrics.bootstrap import LEVEL, METHOD, Replicates, bootstrap, interval, intervals_of, replicates_for
 from fakelens.metrics.detection import check_scores, detection_metrics
 
@@ -15,12 +17,12 @@ UNSTATED = "unstated"
 SEED = 0  # of the resamples
 
 
-def summarise(predictions: Predictions, threshold: float) -> dict[str, dict[str, Any]]:
+def summarise(predictions: Predictions, thresholds: Thresholds) -> dict[str, dict[str, Any]]:
     """Compute every number of one model on one split, by view.
 
     Args:
         predictions: The model's scores.
-        threshold: P(fake) from which the verdict is "fake", in [0, 1].
+        thresholds: Where its verdict changes.
 
     Returns:
         By view, see `summarise_view`.
@@ -30,7 +32,7 @@ def summarise(predictions: Predictions, threshold: float) -> dict[str, dict[str,
     """
     try:
         return {
-            view: summarise_view(scores, predictions.labels, predictions.generators, predictions.sources, threshold)
+            view: summarise_view(scores, predictions.labels, predictions.generators, predictions.sources, thresholds)
             for view, scores in predictions.scores.items()
         }
     except UserError as error:
@@ -38,7 +40,7 @@ def summarise(predictions: Predictions, threshold: float) -> dict[str, dict[str,
 
 
 def summarise_view(
-    scores: np.ndarray, labels: np.ndarray, generators: np.ndarray, sources: np.ndarray, threshold: float
+    scores: np.ndarray, labels: np.ndarray, generators: np.ndarray, sources: np.ndarray, thresholds: Thresholds
 ) -> dict[str, Any]:
     """Compute the numbers of one view; all arrays are of shape `(count,)`.
 
@@ -47,12 +49,13 @@ def summarise_view(
         labels: 0 real, 1 fake.
         generators: Names of the models that made the images.
         sources: Names of the collections that they come from, "" where the data does not say.
-        threshold: P(fake) from which the verdict is "fake", in [0, 1].
+        thresholds: Where the verdict changes.
 
     Returns:
         `overall`; `per_generator` (that generator's fakes against all real images of the split) and `per_source` (that
-        collection's rows alone; empty if the data names none), by name: each the metrics of `detection_metrics`, and
-        `intervals`, their 95 % intervals by metric, None where there is none. Of the AUROCs of each kind of group,
+        collection's rows alone; empty if the data names none), by name: each the metrics of `detection_metrics` at the
+        decision threshold, `intervals`, their 95 % intervals by metric, None where there is none, and `verdicts`, what
+        `verdict_metrics` counts where the verdict itself changes. Of the AUROCs of each kind of group,
         `macro_auroc_over_generators` and `macro_auroc_over_sources`, their mean, `..._interval`, its interval from
         joint resamples, and `worst_generator` and `worst_source` (`name`, `auroc`, and `interval`, that group's own);
         all None where no AUROC is defined, the interval of a mean also where that of one group is undefined.
@@ -62,7 +65,7 @@ def summarise_view(
         UserError: If a score is not a number.
     """
     scores, labels = check_scores(scores, labels)
-    replicates, rng = replicates_for(len(scores)), np.random.default_rng(SEED)
+    replicates, rng, threshold = replicates_for(len(scores)), np.random.default_rng(SEED), thresholds.decision
     real, fake = labels == REAL, labels == FAKE
 
     def resampled(real: np.ndarray, fakes: Sequence[np.ndarray]) -> list[Replicates]:
@@ -78,7 +81,8 @@ def summarise_view(
 
     def numbers(chosen: np.ndarray, found: Replicates) -> dict[str, Any]:
         metrics = detection_metrics(scores[chosen], labels[chosen], threshold)
-        return {**metrics, "intervals": intervals_of(found, metrics)}
+        verdicts = verdict_metrics(scores[chosen], labels[chosen], thresholds)
+        return {**metrics, "intervals": intervals_of(found, metrics), "verdicts": verdicts}
 
     overall = numbers(real | fake, of_all)
     per_generator = {name: numbers(real | chosen, of_generator[name]) for name, chosen in made_by.items()}

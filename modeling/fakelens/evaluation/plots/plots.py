@@ -19,9 +19,10 @@ from sklearn import metrics
 from fakelens.data.sources.labels import FAKE, REAL
 from fakelens.evaluation.plots.curve_data import BINS
 from fakelens.evaluation.scoring.predict import Predictions
+from fakelens.inference.thresholds import WORDS, Thresholds
 
 Scored = Mapping[str, tuple[np.ndarray, np.ndarray]]  # a model's name -> labels, P(fake)
-Panel = Callable[[Axes, np.ndarray, np.ndarray, float], None]  # axes, labels, P(fake), threshold
+Panel = Callable[[Axes, np.ndarray, np.ndarray, Thresholds], None]  # axes, labels, P(fake), thresholds
 
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, BLACK = "#E69F00", "#56B4E9", "#000000"
@@ -60,7 +61,7 @@ LEARNING_PANELS: tuple[tuple[str, dict[str, str]], ...] = (
 def draw_split(
     predictions: Sequence[Predictions],
     results: Sequence[Mapping[str, Any]],
-    thresholds: Sequence[float],
+    thresholds: Sequence[Thresholds],
     view: str,
     folder: Path,
 ) -> list[Path]:
@@ -69,7 +70,7 @@ def draw_split(
     Args:
         predictions: Of each model.
         results: What `summarise_view` made of them, of each model.
-        thresholds: P(fake) from which each model's verdict is "fake".
+        thresholds: Where each model's verdict changes.
         view: The view's name.
         folder: Where to write `roc_{split}_{view}.png` and so on.
 
@@ -176,19 +177,20 @@ def _has(row: Mapping[str, Any], key: str) -> bool:
     return row.get(key) not in (None, "")
 
 
-def _roc(named: Scored, marks: Mapping[str, float], title: str) -> Figure:
+def _roc(named: Scored, marks: Mapping[str, Thresholds], title: str) -> Figure:
     figure, axes = _square(f"ROC, {title}", "false-positive rate", "true-positive rate")
     axes.plot([0, 1], [0, 1], color="#888888", linewidth=0.8, linestyle=(0, (1, 3)))
     for number, (name, (labels, scores)) in enumerate(named.items()):
         label = f"{name}: {metrics.roc_auc_score(labels, scores):.3f}"
-        true_positive, predicted_fake = scores[labels == FAKE] >= marks[name], scores[labels == REAL] >= marks[name]
+        predicted_fake = marks[name].verdicts(scores) == "fake"
         axes.plot(*metrics.roc_curve(labels, scores)[:2], label=label, **line(number))
-        axes.plot(predicted_fake.mean(), true_positive.mean(), "o", color=line(number)["color"], markersize=5)
-    _legend(figure, axes, len(named), "AUROC (dot: decision threshold)")
+        dot = predicted_fake[labels == REAL].mean(), predicted_fake[labels == FAKE].mean()
+        axes.plot(*dot, "o", color=line(number)["color"], markersize=5)
+    _legend(figure, axes, len(named), "AUROC (dot: predicted fake)")
     return figure
 
 
-def _precision_recall(named: Scored, marks: Mapping[str, float], title: str) -> Figure:
+def _precision_recall(named: Scored, marks: Mapping[str, Thresholds], title: str) -> Figure:
     figure, axes = _square(f"Precision and recall, {title}", "recall", "precision")
     for number, (name, (labels, scores)) in enumerate(named.items()):
         if number == 0:
@@ -196,11 +198,11 @@ def _precision_recall(named: Scored, marks: Mapping[str, float], title: str) -> 
         precision, recall, _ = metrics.precision_recall_curve(labels, scores)
         label = f"{name}: {metrics.average_precision_score(labels, scores):.3f}"
         axes.plot(recall, precision, drawstyle="steps-post", label=label, **line(number))
-        predicted_fake = scores >= marks[name]
+        predicted_fake = marks[name].verdicts(scores) == "fake"
         if predicted_fake.any():
             dot = predicted_fake[labels == FAKE].mean(), labels[predicted_fake].mean()
             axes.plot(*dot, "o", color=line(number)["color"], markersize=5)
-    _legend(figure, axes, len(named), "average precision (dot: decision threshold)")
+    _legend(figure, axes, len(named), "average precision (dot: predicted fake)")
     return figure
 
 
@@ -230,18 +232,25 @@ def _generators(aurocs: Mapping[str, Mapping[str, tuple[float, int]]], title: st
     return figure
 
 
-def _confusion(axes: Axes, labels: np.ndarray, scores: np.ndarray, threshold: float) -> None:
-    draw_counts(axes, metrics.confusion_matrix(labels, scores >= threshold, labels=[REAL, FAKE]), fontsize=11)
-    axes.set(xlabel=f"verdict (fake from {threshold:.3g})")
+def _confusion(axes: Axes, labels: np.ndarray, scores: np.ndarray, thresholds: Thresholds) -> None:
+    words = thresholds.verdicts(scores)
+    shown = WORDS if thresholds.has_band else ("real", "fake")
+    counts = np.array([[(words[labels == label] == word).sum() for word in shown] for label in (REAL, FAKE)])
+    draw_counts(axes, counts, fontsize=11, verdicts=shown)
+    band = f"real below {thresholds.real_below:.3g}, " if thresholds.has_band else ""
+    axes.set(xlabel=f"verdict ({band}fake from {thresholds.fake_from:.3g})")
 
 
-def draw_counts(axes: Axes, counts: np.ndarray, fontsize: float | None = None) -> None:
+def draw_counts(
+    axes: Axes, counts: np.ndarray, fontsize: float | None = None, verdicts: Sequence[str] = ("real", "fake")
+) -> None:
     """Draw a confusion matrix, each count with its fraction of the truth.
 
     Args:
         axes: Where.
-        counts: Images, of shape `(2, 2)`: truth, then verdict, real first.
+        counts: Images, of shape `(2, len(verdicts))`: truth, then verdict, real first.
         fontsize: Of the counts, in points; matplotlib's own if None.
+        verdicts: The columns' names.
     """
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
@@ -249,7 +258,7 @@ def draw_counts(axes: Axes, counts: np.ndarray, fontsize: float | None = None) -
         colour = "white" if fractions[row, column] > 0.55 else "black"
         text = f"{count}\n{fractions[row, column]:.1%}" if counts[row].sum() else f"{count}"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=fontsize)
-    axes.set_xticks([REAL, FAKE], ["real", "fake"])
+    axes.set_xticks(range(len(verdicts)), verdicts)
     axes.set_yticks([REAL, FAKE], ["real", "fake"], rotation=90, va="center")
     axes.set(xlabel="verdict", ylabel="truth")
     axes.grid(visible=False)
@@ -268,18 +277,19 @@ def _matrix(axes: Axes, counts: np.ndarray, rows: Sequence[str], columns: Sequen
     axes.grid(visible=False)
 
 
-def _histogram(axes: Axes, labels: np.ndarray, scores: np.ndarray, threshold: float) -> None:
+def _histogram(axes: Axes, labels: np.ndarray, scores: np.ndarray, thresholds: Thresholds) -> None:
     for label, name, colour, hatch in ((REAL, "real", BLUE, ""), (FAKE, "fake", VERMILLION, "////")):
         counts, _ = np.histogram(scores[labels == label], BINS)
         if total := counts.sum():
             look: dict[str, Any] = {"facecolor": (colour, 0.35), "edgecolor": colour, "hatch": hatch, "linewidth": 1.2}
             axes.stairs(100 * counts / total, BINS, fill=True, label=f"{name} ({total})", **look)
-    axes.axvline(threshold, color="black", linestyle="--", linewidth=1)
-    axes.set(xlabel="P(fake); dashed: decision threshold", ylabel="% of the class", xlim=(0, 1))
+    for end in {thresholds.real_below, thresholds.fake_from}:
+        axes.axvline(end, color="black", linestyle="--", linewidth=1)
+    axes.set(xlabel="P(fake); dashed: where the verdict changes", ylabel="% of the class", xlim=(0, 1))
     axes.legend(fontsize=8)
 
 
-def _panels(named: Scored, marks: Mapping[str, float], draw: Panel, title: str) -> Figure:
+def _panels(named: Scored, marks: Mapping[str, Thresholds], draw: Panel, title: str) -> Figure:
     """Draw one panel a model."""
     columns = min(PANELS_A_ROW, len(named))
     rows = math.ceil(len(named) / columns)

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fakelens.evaluation.analysis.summary import shortcut_gap
+from fakelens.inference.thresholds import Thresholds
 
 
 def print_summary(report: dict[str, Any]) -> None:
@@ -18,7 +19,7 @@ def print_summary(report: dict[str, Any]) -> None:
     if not console.is_terminal:
         console = Console(markup=False, width=120)  # a file has room
     scores = _table(
-        report["data"]["description"], "split", "view", "AUROC (95 %)", "accuracy", "coverage", "gap", "images"
+        report["data"]["description"], "split", "view", "AUROC (95 %)", "recall", "FPR", "coverage", "gap", "images"
     )
     robust = _table("Robustness", "split", "worst step", "AUROC lost", "stability", "unstable")
     attacks = _table("Under attack", "split", "attack", "eps", "AUROC", "accuracy")
@@ -30,7 +31,8 @@ def print_summary(report: dict[str, Any]) -> None:
                 gap = shortcut_gap(views) if view == "normalised" else None
                 overall = result["overall"]
                 covered = model["coverage"][split][view]["band"]["coverage"]
-                numbers = _cells(overall["accuracy"], covered, gap)
+                verdicts = overall["verdicts"]
+                numbers = _cells(verdicts["recall"], verdicts["false_positive_rate"], covered, gap)
                 scores.add_row(name, split, view, _ranked(overall), *numbers, str(overall["count"]))
         for split, found in model.get("robustness", {}).items():
             steps = [step for step in found["steps"] if step["auroc_drop"] is not None]
@@ -49,6 +51,9 @@ def print_summary(report: dict[str, Any]) -> None:
     for table in (scores, robust, attacks, makers):
         if table.rows:
             console.print(table)
+    for model in report["models"]:
+        console.print(f"{model['name']}: {Thresholds(**model['thresholds']).in_words()}")
+    console.print("recall: fakes predicted fake; FPR: real images predicted fake; accuracy: at the decision threshold")
     console.print(
         "coverage: fraction of images outside the uncertain band; gap: the shortcut gap, AUROC raw - normalised"
     )

@@ -99,7 +99,7 @@ def _draw_view(
     predictions = [model.predictions[number] for model in evaluated]
     split, models = predictions[0].split, report["models"]
     paths = draw_split(
-        predictions, [m["results"][split][view] for m in models], [m.threshold for m in evaluated], view, folder
+        predictions, [m["results"][split][view] for m in models], [m.thresholds for m in evaluated], view, folder
     )
     calibrated = {m["name"]: m["reliability"][split][view] for m in models}
     title = f"Reliability, {split}, {view} view"
@@ -123,18 +123,20 @@ def _write_predictions(path: Path, evaluated: Sequence[EvaluatedModel], unknown_
     """Write a row an image and model; where a model names generators, its answer on the first view too."""
     views = list(evaluated[0].predictions[0].scores)
     attributing = any(p.classes for model in evaluated for p in model.predictions)
-    columns = ["id", "label", "generator", "source", "split", "model", *(f"score_{v}" for v in views)]
+    columns = ["id", "label", "generator", "source", "split", "model"]
+    columns += [f"{kind}_{view}" for kind in ("score", "verdict") for view in views]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*columns, "generator_predicted"] if attributing else columns)
-        for threshold, p in ((model.threshold, p) for model in evaluated for p in model.predictions):
+        for limits, p in ((model.thresholds, p) for model in evaluated for p in model.predictions):
             answers = np.full(len(p.ids), "")
             if p.classes:
-                answers = name_generators(p.probabilities[views[0]], p.classes, threshold, unknown_below)
+                answers = name_generators(p.probabilities[views[0]], p.classes, limits.decision, unknown_below)
             scores = zip(*(p.scores[view] for view in views), strict=True)
             for row_id, label, generator, source, row, answer in zip(
                 p.ids, p.labels, p.generators, p.sources, scores, answers, strict=True
             ):
                 # NumPy's text gives back the very number, in as few digits as that takes.
                 cells = [row_id, ID2LABEL[int(label)], generator, source, p.split, p.model, *map(str, row)]
+                cells += map(limits.verdict, row)
                 writer.writerow([*cells, answer] if attributing else cells)

@@ -24,6 +24,7 @@ from fakelens.errors import UserError
 from fakelens.evaluation.scoring.predict import Predictions
 from fakelens.explain.maps.heatmap import heat_map, overlay
 from fakelens.inference.detector import Detector
+from fakelens.inference.thresholds import Thresholds
 
 KINDS = {
     "false_positive": "False positives: real images predicted fake",
@@ -53,7 +54,8 @@ p { margin: .3rem 0; overflow-wrap: anywhere; }
 </style>
 <h1>What the detectors were surest of</h1>
 <p>Left the image, right the evidence laid over it: red speaks for fake, blue for real, pale for neither, on one scale
-for all. The images belong to the evaluated data and its licence.</p>
+for all. Images of which a detector is uncertain are in none of the lists. The images belong to the evaluated data and
+its licence.</p>
 {% for model in models if model.gallery %}
 {% for split, items in model.gallery.items() %}
 <h2>{{ model.name }}, split {{ split }}</h2>
@@ -69,7 +71,8 @@ for all. The images belong to the evaluated data and its licence.</p>
 <img src="{{ item.heat_map }}" alt="Heat map of {{ item.id }}">
 {% endif %}
 </div>
-<p><b>P(fake) {{ "%.3f" | format(item.score) }}</b>, {{ item.generator }}{{ ", " ~ item.source if item.source }}</p>
+<p><b>P(fake) {{ "%.3f" | format(item.score) }}: {{ item.verdict }}</b>, {{ item.generator }}
+{{- ", " ~ item.source if item.source }}</p>
 <p>{{ item.remark }}</p>
 <p><small>{{ item.id }}</small></p>
 </li>
@@ -87,7 +90,7 @@ class Exhibit:
     """One image of the gallery.
 
     Attributes:
-        facts: What report.json says of it: `kind`, `id`, `label`, `generator`, `source`, `score`, `file` (facts),
+        facts: What report.json says of it: `kind`, `id`, `label`, `generator`, `source`, `score`, `verdict`, `file`,
             `heat_map_fractions` (fractions of the image, None without a heat map), `remark`.
         image: A JPEG of the image, at most 512 pixels a side.
         heat_map: A JPEG with the evidence laid over it; None for a network that has no heat map.
@@ -98,25 +101,25 @@ class Exhibit:
     heat_map: bytes | None
 
 
-def surest(predictions: Predictions, view: str, threshold: float, each: int = EACH) -> dict[str, list[int]]:
-    """Choose the images that a model was surest of, by kind.
+def surest(predictions: Predictions, view: str, thresholds: Thresholds, each: int = EACH) -> dict[str, list[int]]:
+    """Choose the images that a model was surest of, by kind; those of which it is uncertain are of none.
 
     Args:
         predictions: Of one model on one split.
         view: Whose scores to go by.
-        threshold: P(fake) from which the verdict is "fake".
+        thresholds: Where its verdict changes.
         each: How many of each kind, at most.
 
     Returns:
         For each of `KINDS`, positions in the predictions, the surest first; ties in the data's order.
     """
     scores, labels = predictions.scores[view], predictions.labels
-    predicted_fake = scores >= threshold
+    words = thresholds.verdicts(scores)
     members = {
-        "false_positive": predicted_fake & (labels == REAL),
-        "false_negative": ~predicted_fake & (labels == FAKE),
-        "true_positive": predicted_fake & (labels == FAKE),
-        "true_negative": ~predicted_fake & (labels == REAL),
+        "false_positive": (words == "fake") & (labels == REAL),
+        "false_negative": (words == "real") & (labels == FAKE),
+        "true_positive": (words == "fake") & (labels == FAKE),
+        "true_negative": (words == "real") & (labels == REAL),
     }
     order = {True: np.argsort(-scores, kind="stable"), False: np.argsort(scores, kind="stable")}
     return {
@@ -126,20 +129,19 @@ def surest(predictions: Predictions, view: str, threshold: float, each: int = EA
 
 
 def build_gallery(
-    detector: Detector, source: Source, predictions: Predictions, view: str, threshold: float, each: int = EACH
+    detector: Detector, source: Source, predictions: Predictions, view: str, each: int = EACH
 ) -> list[Exhibit]:
     """Fetch the chosen images again, in one more pass over the undecoded rows, and look at what the detector saw.
 
     Args:
-        detector: The model, for its heat maps.
+        detector: The model, for its thresholds and its heat maps.
         source: The split.
         predictions: What the model said of it.
         view: Whose scores to go by.
-        threshold: P(fake) from which the verdict is "fake".
         each: How many of each kind, at most.
     """
-    chosen = {str(predictions.ids[i]): (kind, i) for kind, found in surest(predictions, view, threshold, each).items()
-              for i in found}  # fmt: skip
+    kinds = surest(predictions, view, detector.thresholds(), each)
+    chosen = {str(predictions.ids[i]): (kind, i) for kind, found in kinds.items() for i in found}
     exhibits: dict[str, Exhibit] = {}
     with tqdm(total=len(chosen), desc=f"gallery of {predictions.split}", unit="image", disable=None) as progress:
         for row in read(source) if chosen else ():
@@ -166,6 +168,7 @@ def _exhibit(detector: Detector, row: Mapping[str, Any], kind: str, score: float
             "kind": kind,
             **{key: row[key] for key in ("id", "label", "generator", "source")},
             "score": score,
+            "verdict": detector.thresholds().verdict(score),
             "file": facts,
             "heat_map_fractions": fractions,
             "remark": remark(facts, fractions),

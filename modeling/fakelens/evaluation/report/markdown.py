@@ -5,8 +5,10 @@ from typing import Any
 import jinja2
 
 from fakelens.data.transforms.views import HARD_QUALITY, HARD_SIDE, NORMAL_QUALITY, NORMAL_SIDE
+from fakelens.evaluation.analysis.verdicts import at
 from fakelens.evaluation.report.summary_text import summary_text
 from fakelens.evaluation.report.tables import attributions, audit_advice, audit_table, reasons, split_tables, table
+from fakelens.inference.thresholds import Thresholds
 from fakelens.metrics.detection import ECE_BINS
 
 TEMPLATE = """\
@@ -64,6 +66,10 @@ Images/s counts every view of an image, with reading and decoding.
 ## How to read it
 
 * Fake is the positive class: AP is average precision. A dash is undefined: it needs a class that is not there.
+* *Recall*, *false-positive rate* and *fakes predicted real* count the verdicts that a user is told: fake from the
+  upper threshold on, real below the lower one, uncertain between them. What needs two verdicts is counted at the
+  decision threshold, which lies in the band, and is named so (such as *recall at 0.5*); it also divides the verdicts
+  that degradations and attacks change, and the images that are asked who made them.
 * *TPR at 5 % FPR* is the recall at the best threshold that predicts fake for at most 5 % of these real
   images. ECE has {{ ece_bins }} bins of equal width on P(fake).
 * *raw* is the image as its file holds it; *normalised* brings it to a long side of {{ normal_side }} pixels and
@@ -148,14 +154,14 @@ def render_markdown(report: dict[str, Any]) -> str:
             ((name, s["rows"], s["scored"], reasons(s["skipped"])) for name, s in splits.items()),
         ),
         model_table=table(
-            ("model", "architecture", "parameters", "fake from", "uncertain between", "images/s"),
+            ("model", "architecture", "parameters", "verdict", "two verdicts", "images/s"),
             (
                 (
                     m["name"],
                     m["architecture"],
                     f"{m['parameters']:,}",
-                    f"{m['decision_threshold']:.4g}",
-                    "{:.4g} and {:.4g}".format(*m["uncertain_band"]) if len(set(m["uncertain_band"])) > 1 else None,
+                    Thresholds(**m["thresholds"]).in_words(),
+                    at(m["decision_threshold"]),
                     f"{m['images_per_second']:.1f}",
                 )
                 for m in models

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,9 +20,10 @@ from fakelens.evaluation.attacks.attack_panels import AttackPanel
 from fakelens.evaluation.plots.curve_data import curve_data
 from fakelens.evaluation.report.gallery import Exhibit
 from fakelens.evaluation.scoring.predict import Predictions
+from fakelens.inference.thresholds import Thresholds
 
-SCHEMA_VERSION = 3  # of report.json; raise it when a reader of the old one would misread the new one
-CONTROL_THRESHOLD = 0.5
+SCHEMA_VERSION = 4  # of report.json; raise it when a reader of the old one would misread the new one
+CONTROLS = Thresholds(0.5, 0.5)  # where controls, which have no other scores than 0 and 1, change their verdict
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,7 @@ class EvaluatedModel:
         architecture: Its class.
         parameters: Their number.
         weights: The SHA-256 of its weights.
-        threshold: P(fake) from which its verdict is "fake".
-        band: Between these it says "uncertain"; empty if both are one.
+        thresholds: Where its verdict changes.
         temperature: What its logits are divided by.
         device: What it ran on.
         input_size: Height and width in pixels of what its network takes; None if it takes several.
@@ -56,8 +56,7 @@ class EvaluatedModel:
     architecture: str
     parameters: int
     weights: str
-    threshold: float
-    band: tuple[float, float]
+    thresholds: Thresholds
     temperature: float
     device: str
     predictions: tuple[Predictions, ...]
@@ -129,37 +128,41 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
             "audit": evaluation.audits,
         },
         "controls": {
-            split: {control.model: summarise(control, CONTROL_THRESHOLD) for control in controls}
+            split: {control.model: summarise(control, CONTROLS) for control in controls}
             for split, controls in evaluation.controls.items()
         },
         "models": [_model(model, evaluation.unknown_below) for model in models],
-        "comparison": compare({m.name: m.predictions for m in models}, {m.name: m.threshold for m in models}),
+        "comparison": compare(
+            {m.name: m.predictions for m in models}, {m.name: m.thresholds.decision for m in models}
+        ),
         "plots": [],
     }
 
 
 def _model(model: EvaluatedModel, unknown_below: float) -> dict[str, Any]:
+    decision, band = model.thresholds.decision, (model.thresholds.real_below, model.thresholds.fake_from)
     entry: dict[str, Any] = {
         "name": model.name,
         "path": model.path,
         "architecture": model.architecture,
         "parameters": model.parameters,
         "weights_sha256": model.weights,
-        "decision_threshold": model.threshold,
-        "uncertain_band": list(model.band),
+        "thresholds": asdict(model.thresholds),
+        "decision_threshold": model.thresholds.decision,
+        "uncertain_band": [model.thresholds.real_below, model.thresholds.fake_from],
         "temperature": model.temperature,
         "labels": model.labels,
         "input_size": None if model.input_size is None else list(model.input_size),
         "unseen_generators": None if model.unseen is None else list(model.unseen),
         "images_per_second": model.images_per_second,
-        "results": {p.split: summarise(p, model.threshold) for p in model.predictions},
+        "results": {p.split: summarise(p, model.thresholds) for p in model.predictions},
         "points": {p.split: {v: curve_data(s, p.labels) for v, s in p.scores.items()} for p in model.predictions},
-        "coverage": {p.split: coverage(p, model.threshold, model.band) for p in model.predictions},
+        "coverage": {p.split: coverage(p, decision, band) for p in model.predictions},
         "reliability": {p.split: before_and_after(p, model.temperature) for p in model.predictions},
     }
     if any(p.classes for p in model.predictions):
         entry["attribution"] = {
-            p.split: {view: attribute(p, view, model.threshold, unknown_below) for view in p.scores}
+            p.split: {view: attribute(p, view, decision, unknown_below) for view in p.scores}
             for p in model.predictions
         }
     panels = {split: {m: one.samples for m, one in methods.items()} for split, methods in model.panels.items()}

@@ -12,18 +12,21 @@ from rich.table import Table
 
 from fakelens.atomic import write_file
 from fakelens.errors import UserError
+from fakelens.evaluation.analysis.verdicts import at
 from fakelens.evaluation.report.tables import table
+from fakelens.inference.thresholds import Thresholds
 
 PAGE = "compare.md"
 DASH = "–"
 WIDTH = 100  # characters, where nobody looks on
 FIRST_COLUMN, COLUMN = 26, 23  # characters at most, borders with them
 NOTES = (
-    "Intervals are 95 %. Macro is the mean AUROC over generators, each against all real images. Recall at 5 % and 1 %"
-    " is at the threshold from which so many of these real images are predicted fake; recall and false positives are "
-    "at each detector's own threshold. Images/s counts every view, with reading and decoding, in this run: they "
-    "compare with each other alone. Stability is the fraction of verdicts that JPEG, resizing, blur, noise and their "
-    "like leave as they were. The difference is AUROC less that of the first detector, with DeLong's p, adjusted by "
+    "Intervals are 95 %. Macro is the mean AUROC over generators, each against all real images. Recall at 5 % and "
+    "1 % is at the threshold from which so many of these real images are predicted fake. Recall and false "
+    "positives count each detector's own verdicts, which may be uncertain; accuracy counts two, divided at its "
+    "decision threshold. Images/s counts every view, with reading and decoding, in this run: they compare with "
+    "each other alone. Stability is the fraction of verdicts that JPEG, resizing, blur, noise and their like "
+    "leave as they were. The difference is AUROC less that of the first detector, with DeLong's p, adjusted by "
     "Holm's method for all pairs, splits and views of the run."
 )
 
@@ -70,8 +73,10 @@ def side_by_side(report: dict[str, Any], split: str, cameras: Sequence[str] = ()
         row("worst generator", lambda m: _worst(result(m)["worst_generator"])),
         row("recall at 5 % FPR", lambda m: _number(overall(m)["tpr_at_5_fpr"])),
         row("recall at 1 % FPR", lambda m: _number(overall(m)["tpr_at_1_fpr"])),
-        row("recall", lambda m: _number(overall(m)["recall"])),
+        row("verdict", lambda m: Thresholds(**m["thresholds"]).in_words()),
+        row("recall", lambda m: _number(overall(m)["verdicts"]["recall"])),
         row("false positives", lambda m: _alarms([overall(m)])),
+        row("accuracy, two verdicts", lambda m: f"{_number(overall(m)['accuracy'])} {at(m['decision_threshold'])}"),
     ]
     if cameras:
         rows.append(row("... of cameras", lambda m: _alarms([result(m)["per_source"][name] for name in cameras])))
@@ -162,7 +167,7 @@ def _worst(worst: dict[str, Any] | None) -> str:
 
 def _alarms(groups: Sequence[dict[str, Any]]) -> str:
     real = sum(group["real"] for group in groups)
-    wrong = sum(group["false_positives"] for group in groups)
+    wrong = sum(group["verdicts"]["real"]["fake"] for group in groups)
     return f"{wrong / real:.3f} ({wrong} of {real})" if real else DASH
 
 

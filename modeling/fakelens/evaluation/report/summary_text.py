@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from fakelens.evaluation.analysis.verdicts import at, verdict_counts
+from fakelens.inference.thresholds import Thresholds
 from fakelens.metrics.bootstrap import behind
 
 
@@ -21,14 +23,35 @@ def _paragraph(model: dict[str, Any], split: str, report: dict[str, Any]) -> str
     scores = ", ".join(f"{_ranked(r['overall'])} {view}" for view, r in views.items())
     said = [
         f"**{model['name']} on `{split}`**: AUROC {scores}.",
-        f"From P(fake) = {model['decision_threshold']:.3g} on, {first} view, it has "
-        f"{overall['false_positives']} false positives among {overall['real']} real images and "
-        f"{overall['false_negatives']} false negatives among {overall['fake']} fakes.",
+        *_verdicts(model, first, overall),
         _where_weakest(result),
         _beside_file_facts(overall["auroc"], first, report["data"]["audit"].get(split, {})),
         _under_pressure(model, split),
     ]
     return " ".join(sentence for sentence in said if sentence)
+
+
+def _verdicts(model: dict[str, Any], view: str, overall: dict[str, Any]) -> list[str]:
+    """Say what the verdicts are worth, and beside them what two verdicts would be, named so."""
+    thresholds, verdicts = Thresholds(**model["thresholds"]), overall["verdicts"]
+    said = [f"Its verdict, {view} view, is {thresholds.in_words()}."]
+    if overall["fake"]:
+        said.append(
+            f"Recall is {verdicts['recall']:.3f}{behind(verdicts['intervals']['recall'])}: of {overall['fake']} fakes "
+            f"it predicts {verdict_counts(verdicts, 'fake')}."
+        )
+    if overall["real"]:
+        rate, interval = verdicts["false_positive_rate"], verdicts["intervals"]["false_positive_rate"]
+        said.append(
+            f"The false-positive rate is {rate:.3f}{behind(interval)}: of {overall['real']} real images it predicts "
+            f"{verdict_counts(verdicts, 'real')}."
+        )
+    if thresholds.has_band:
+        said.append(
+            f"With two verdicts, {at(thresholds.decision)}: {overall['false_positives']} false positives and "
+            f"{overall['false_negatives']} false negatives."
+        )
+    return said
 
 
 def _ranked(overall: dict[str, Any]) -> str:

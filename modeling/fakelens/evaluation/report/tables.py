@@ -8,6 +8,7 @@ from fakelens.evaluation.analysis.comparison import COLUMNS as COMPARED
 from fakelens.evaluation.analysis.comparison import comparison_rows
 from fakelens.evaluation.analysis.coverage import ALARMS, alarms_rows, coverage_table
 from fakelens.evaluation.analysis.summary import shortcut_gap
+from fakelens.evaluation.analysis.verdicts import TWO_VERDICTS, VERDICTS, at
 from fakelens.evaluation.robustness.tables import scenario_rows, stability_rows, step_rows
 from fakelens.metrics.bootstrap import behind
 
@@ -26,6 +27,18 @@ OVERALL = {
 }
 WHEN = ("before", "after")
 WITH_INTERVALS = ("auroc", "average_precision", "accuracy", "recall", "specificity", "ece")
+
+
+def titles(models: Sequence[dict[str, Any]], keys: Iterable[str] = OVERALL) -> dict[str, str]:
+    """Return the names of metrics; of those that count two verdicts with the threshold they are counted at.
+
+    Args:
+        models: The report's.
+        keys: Of `OVERALL`.
+    """
+    where = {model["decision_threshold"] for model in models}
+    named = at(where.pop()) if len(where) == 1 else "at the decision threshold"
+    return {key: f"{OVERALL[key]} {named}" if key in TWO_VERDICTS else OVERALL[key] for key in keys}
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -90,28 +103,26 @@ def split_tables(split: str, report: dict[str, Any]) -> dict[str, Any]:
     alarms = alarms_rows(covered)
     compared = comparison_rows(report["comparison"], split)
     sections = [
-        ("How sure: 95 % intervals", _intervals_table(results)),
+        ("How sure: 95 % intervals", _intervals_table(results, models)),
         ("One model against another", table(COMPARED, compared) if compared else ""),
         ("When it says uncertain", table(*coverage_table(covered))),
         ("False positives outside the band, by source", table(ALARMS, alarms) if alarms else ""),
         ("Calibration, before and after the temperature", _calibration_table(split, models)),
         ("Robustness", table(*stability_rows(robustness)) if robustness else ""),
         ("Robustness, step by step", table(*step_rows(robustness)) if robustness else ""),
-        ("Under attack", _attack_table([(m["name"], m["attacks"][split]) for m in models if "attacks" in m])),
+        ("Under attack", _attack_table(split, models)),
         ("A fraction of the images under attack", table(*scenario_rows(scenarios)) if scenarios else ""),
         ("Who made it", _attribution_table(attributed)),
         *(_confusion(f"{name}, {split}, {view}", one) for name, view, one in attributed),
         *(detail for m in models for detail in _details(m, split)),
     ]
+    overall = table(
+        ("model", "view", *titles(models).values()),
+        ((name, view, *(r["overall"][key] for key in OVERALL)) for name, view, r in results + unseeing),
+    )
     return {
         "name": split,
-        "lead": [
-            table(
-                ("model", "view", *OVERALL.values()),
-                ((name, view, *(r["overall"][key] for key in OVERALL)) for name, view, r in results + unseeing),
-            ),
-            _groups_table(results),
-        ],
+        "lead": [text for text in (_verdicts_table(results + unseeing), overall, _groups_table(results)) if text],
         "gaps": [
             f"**Shortcut gap of {n}: {gap:+.3f}** (AUROC raw - normalised)" for n, gap in found if gap is not None
         ],
@@ -120,15 +131,35 @@ def split_tables(split: str, report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _verdicts_table(results: list[tuple[str, str, dict[str, Any]]]) -> str:
+    """Return what the verdicts are worth, and how many images of each class got which."""
+    header = (
+        "model",
+        "view",
+        *VERDICTS.values(),
+        "real images: real, uncertain, fake",
+        "fakes: real, uncertain, fake",
+    )
+    rows = []
+    for name, view, r in results:
+        found = r["overall"]["verdicts"]
+        rates = (_with_interval(found[key], found["intervals"][key]) for key in VERDICTS)
+        counts = (", ".join(map(str, found[label].values())) for label in ("real", "fake"))
+        rows.append((name, view, *rates, *counts))
+    return table(header, rows)
+
+
 def _groups_table(results: list[tuple[str, str, dict[str, Any]]]) -> str:
-    """Return errors counted, and the AUROC over generators and over sources, where there are any."""
+    """Return the AUROC over generators and over sources, where there are any; "" where there are none."""
     kinds = [k for k in ("generator", "source") if any(r[f"per_{k}"] for *_, r in results)]
-    header = ["model", "view", "false positives", "false negatives"]
+    if not kinds:
+        return ""
+    header = ["model", "view"]
     for kind in kinds:
         header += [f"mean over {kind}s", f"worst {kind}"]
     rows = []
     for name, view, r in results:
-        row: list[str | None] = [name, view, *_errors(r["overall"])]
+        row: list[str | None] = [name, view]
         for kind in kinds:
             worst = r[f"worst_{kind}"]
             row.append(_with_interval(r[f"macro_auroc_over_{kind}s"], r[f"macro_auroc_over_{kind}s_interval"]))
@@ -137,12 +168,12 @@ def _groups_table(results: list[tuple[str, str, dict[str, Any]]]) -> str:
     return table(header, rows)
 
 
-def _intervals_table(results: list[tuple[str, str, dict[str, Any]]]) -> str:
+def _intervals_table(results: list[tuple[str, str, dict[str, Any]]], models: list[dict[str, Any]]) -> str:
     rows = (
         (name, view, *(_with_interval(r["overall"][k], r["overall"]["intervals"][k]) for k in WITH_INTERVALS))
         for name, view, r in results
     )
-    return table(("model", "view", *(OVERALL[key] for key in WITH_INTERVALS)), rows)
+    return table(("model", "view", *titles(models, WITH_INTERVALS).values()), rows)
 
 
 def _calibration_table(split: str, models: list[dict[str, Any]]) -> str:
@@ -161,8 +192,9 @@ def _with_interval(value: float | None, interval: Sequence[float] | None) -> str
     return None if value is None else f"{value:.3f}{behind(interval)}"
 
 
-def _attack_table(attacked: list[tuple[str, dict[str, list[dict[str, Any]]]]]) -> str:
-    columns = {key: OVERALL[key] for key in ("auroc", "accuracy", "f1", "recall", "specificity")}
+def _attack_table(split: str, models: list[dict[str, Any]]) -> str:
+    attacked = [(m["name"], m["attacks"][split]) for m in models if "attacks" in m]
+    columns = titles(models, ("auroc", "accuracy", "f1", "recall", "specificity"))
     columns |= {"flipped": "verdicts changed"}
     rows = [
         (name, method.upper(), f"{row['eps']:g}", *(row[key] for key in columns), row["real"], row["fake"])
@@ -205,22 +237,26 @@ def _confusion(where: str, one: dict[str, Any]) -> tuple[str, str]:
     return f"{where}: who made it, and the answers", table(("truth", *one["labels"]), rows)
 
 
-def _errors(overall: dict[str, Any]) -> tuple[str, str]:
-    return (
-        f"{overall['false_positives']} of {overall['real']}",
-        f"{overall['false_negatives']} of {overall['fake']}",
-    )
-
-
 def _details(model: dict[str, Any], split: str) -> list[tuple[str, str]]:
     """Return heading and table of one model's results by generator and by source."""
     details, views, unseen = [], model["results"][split], model["unseen_generators"] or ()
+    named = titles([model])
     for kind, counts, numbers in (
-        ("generator", {"fake": "fake images"}, {"auroc": "AUROC", "recall": "recall"}),
+        (
+            "generator",
+            {"fake": "fake images"},
+            {"auroc": "AUROC", "verdicts recall": "recall", "recall": named["recall"]},
+        ),
         (
             "source",
             {"real": "real images", "fake": "fake images"},
-            {"auroc": "AUROC", "specificity": "specificity", "recall": "recall"},
+            {
+                "auroc": "AUROC",
+                "verdicts false_positive_rate": "false-positive rate",
+                "verdicts recall": "recall",
+                "specificity": named["specificity"],
+                "recall": named["recall"],
+            },
         ),
     ):
         groups = {view: result[f"per_{kind}"] for view, result in views.items()}
@@ -240,5 +276,7 @@ def _details(model: dict[str, Any], split: str) -> list[tuple[str, str]]:
 
 
 def _number_of(group: dict[str, Any], key: str) -> float | str | None:
-    """Return a group's number; an AUROC with its interval."""
+    """Return a group's number, behind `verdicts` that of its verdicts; an AUROC with its interval."""
+    if key.startswith("verdicts "):
+        return group["verdicts"][key.removeprefix("verdicts ")]
     return _with_interval(group[key], group["intervals"].get(key)) if key == "auroc" else group[key]

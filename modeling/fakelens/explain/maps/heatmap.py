@@ -142,18 +142,18 @@ def unused(folder: Path, name: str, ending: str) -> Path:
     return path
 
 
-def save_overlay(detector: Detector, image: Image.Image, folder: Path, name: str) -> Path:
+def save_overlay(image: Image.Image, heat: np.ndarray, folder: Path, name: str) -> Path:
     """Write an image's overlay to a folder as `NAME.heatmap.png`, numbered where that name is taken.
 
     Args:
-        detector: Whose evidence to show.
         image: The RGB image.
+        heat: What `heat_map` returned for it.
         folder: Made if it is not there.
         name: The image's own name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = unused(folder, name, ".heatmap.png")
-    overlay(image, heat_map(detector, image)).save(path)
+    overlay(image, heat).save(path)
     return path
 
 

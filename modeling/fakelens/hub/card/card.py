@@ -16,11 +16,13 @@ from huggingface_hub import ModelCardData
 from fakelens import __version__
 from fakelens.data.splits.protocols import among
 from fakelens.errors import UserError
+from fakelens.evaluation.analysis.verdicts import VERDICTS, at
 from fakelens.hub.card.examples import widget
 from fakelens.hub.facts.checkpoint import Checkpoint
 from fakelens.hub.facts.public_name import OPENFAKE, Origin, origin_of, without_paths
 from fakelens.hub.facts.report import METRICS, Report
 from fakelens.hub.facts.results import HUB_METRICS, eval_results
+from fakelens.inference.thresholds import thresholds_of
 from fakelens.metrics.bootstrap import behind
 from fakelens.resources import resource
 
@@ -68,7 +70,7 @@ def render_card(
     )
     filters: dict[str, Callable[[Any], str]] = {"number": _number, "cell": _cell, "interval": behind}
     environment.filters |= filters
-    run = without_paths(checkpoint.run)
+    run, bases = without_paths(checkpoint.run), checkpoint.run.get("base_model") or []
     origin = training_origin(checkpoint.run)
     license_id = license_of(checkpoint.run, origin)
     return environment.from_string(template.read_text(encoding="utf-8")).render(
@@ -82,11 +84,15 @@ def render_card(
         input_size=_input_size(checkpoint.processor),
         parameters=report.parameters if report else checkpoint.run.get("parameters"),
         report=report,
-        metrics=METRICS,
+        thresholds=thresholds_of(checkpoint.config, name=str(checkpoint.folder)),
+        metrics={key: report.title(key) for key in METRICS} if report else {},
+        verdicts={key: title[0].upper() + title[1:] for key, title in VERDICTS.items()},
+        at=at,
         band_figures=BAND_FIGURES,
         is_unseen=lambda name: among(name, (report.unseen_generators if report else None) or ()),
         origin=origin,
         is_openfake=is_openfake(origin),
+        bases=[bases] if isinstance(bases, str) else bases,
         license=license_id,
         recipe=yaml.safe_dump(run["recipe"], sort_keys=False, allow_unicode=True) if run.get("recipe") else "",
         network=_network(checkpoint, template.parent),

@@ -5,6 +5,7 @@ Weights are safetensors or nothing: a pickle runs code when it is opened. What t
 """
 
 import ast
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -90,6 +91,31 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     files = (CONFIG, *([PROCESSOR] if has_processor else []), *_weights(folder), *code)
     run = read_json(folder / RUN) if (folder / RUN).is_file() else {}
     return Checkpoint(folder, config, processor, run, code, files)
+
+
+def weights_hash(checkpoint: Checkpoint) -> str:
+    """Return the SHA-256 of a checkpoint's tensors, as `fakelens.inference.identity` takes it of the loaded network.
+
+    Args:
+        checkpoint: A model's folder.
+
+    Returns:
+        The hash in hexadecimal; "" for tensors of a type that NumPy lacks.
+    """
+    digest = hashlib.sha256()
+    tensors: dict[str, Path] = {}
+    for name in (name for name in checkpoint.files if name.endswith(".safetensors")):
+        with safe_open(checkpoint.folder / name, framework="np") as file:
+            tensors |= dict.fromkeys(file.keys(), checkpoint.folder / name)
+    try:
+        for name, path in sorted(tensors.items()):
+            with safe_open(path, framework="np") as file:
+                tensor = file.get_tensor(name)
+            digest.update(f"{name} torch.{tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            digest.update(tensor.tobytes())
+    except (TypeError, AttributeError):
+        return ""
+    return digest.hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:

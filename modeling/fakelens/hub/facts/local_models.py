@@ -16,6 +16,8 @@ from fakelens.errors import UserError
 from fakelens.hub.facts.checkpoint import Checkpoint, read_checkpoint
 from fakelens.hub.facts.report import REPORT, Interval, Report, read_report
 from fakelens.hub.facts.results import HEADLINE, HUB_METRICS
+from fakelens.zoo.facts import is_native
+from fakelens.zoo.shipped import SHIPPED, SHIPPED_FOLDER, model_folder
 
 RUNS = Path("runs")
 MEGABYTE = 10**6
@@ -54,7 +56,8 @@ class Trained:
         architecture: Its class.
         parameters: Their number; None if its record does not say.
         megabytes: Of its weights' files, in millions of bytes.
-        native: Whether it loads without code from its repo.
+        native: Whether its class is transformers' own, see `fakelens.zoo.facts.Network`.
+        folder: Where it lies, which transformers' `pipeline` takes as a model.
         scores: What was measured of it; empty if nothing was.
         note: Why not, where there is more to say than that.
     """
@@ -65,6 +68,7 @@ class Trained:
     parameters: int | None = None
     megabytes: float | None = None
     native: bool | None = None
+    folder: str | None = None
     scores: tuple[Score, ...] = ()
     note: str | None = None
 
@@ -81,8 +85,6 @@ def find_models(folders: Sequence[Path] = ()) -> list[Path]:
     Raises:
         UserError: If one of `folders` is none, or has no model.
     """
-    from fakelens.zoo.shipped import SHIPPED, model_folder
-
     chosen = os.environ.get("FAKELENS_MODEL") or SHIPPED
     found = [model_folder(SHIPPED), model_folder(chosen), *sorted(RUNS.glob("*/model"))]
     for folder in folders:
@@ -105,13 +107,11 @@ def trained(folder: Path) -> Trained:
     Returns:
         Its facts, and its scores if there are any.
     """
-    from fakelens.zoo.shipped import SHIPPED, SHIPPED_FOLDER
-
     path = SHIPPED if folder == SHIPPED_FOLDER else str(folder)
     try:
         checkpoint = read_checkpoint(folder)
     except UserError as error:
-        return Trained(path, note=str(error))
+        return Trained(path, folder=str(folder), note=str(error))
     scores, note = _reported(checkpoint)
     parameters = checkpoint.run.get("parameters")
     return Trained(
@@ -120,7 +120,8 @@ def trained(folder: Path) -> Trained:
         architecture=checkpoint.architecture,
         parameters=parameters,
         megabytes=sum(p.stat().st_size for p in folder.glob("*.safetensors")) / MEGABYTE,
-        native=not checkpoint.code,
+        native=is_native(checkpoint.architecture),
+        folder=str(folder),
         scores=tuple(scores or _stated_in_card(folder)),
         note=note,
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from fakelens.data.sources.opening import HUB_ID
+from fakelens.data.sources.patterns import HUB_ID
 
 SAMPLE = "sample"
 OPENFAKE = "ComplexDataLab/OpenFake"

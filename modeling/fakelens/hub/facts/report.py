@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from fakelens.errors import UserError
-from fakelens.hub.facts.checkpoint import Checkpoint, read_json
+from fakelens.evaluation.analysis.verdicts import TWO_VERDICTS, at
+from fakelens.hub.facts.checkpoint import Checkpoint, read_json, weights_hash
 from fakelens.hub.facts.public_name import Origin, origin_of, without_paths
+from fakelens.inference.thresholds import Thresholds, thresholds_of
 
 REPORT = "report.json"
-SCHEMA_VERSION = 3
-
-OLD_VERSION = 2  # still read; of what is read here, these keys had other names
+SCHEMA_VERSION = 4
+OLD_VERSIONS = (
+    2,
+    3,
+)  # still read: verdicts were counted for the whole band alone, and in 2 these keys had other names
 RENAMED = {
     "judged": "scored",
     "judged_false_positive_rate": "covered_false_positive_rate",
@@ -23,7 +27,8 @@ RENAMED = {
     "share": "fake_fraction",
 }
 
-# What cards and model-index state of a view's overall numbers, in this order: key in the report, name for people.
+# What cards and model-index state of a view's overall numbers, in this order: key in the report, name for people, to
+# which `Report.title` adds where two verdicts are counted.
 METRICS = {
     "accuracy": "Accuracy",
     "precision": "Precision",
@@ -53,8 +58,11 @@ class View:
     """A model's numbers on one view of a split.
 
     Attributes:
-        overall: Metrics in [0, 1], None where undefined, and counts.
-        per_generator: AUROC, recall and number of images ("fake") of each generator's images.
+        overall: Metrics in [0, 1], None where undefined, and counts, all with two verdicts.
+        verdicts: What `fakelens.evaluation.analysis.verdicts` counted where the verdict changes; from an older report
+            what its band tells of it, and None for the rest.
+        per_generator: AUROC, recall of the verdict (`verdict_recall`) and with two verdicts (`recall`), and number of
+            images ("fake") of each generator's images.
         intervals: The 95 % intervals of the overall metrics, None where there is none.
         generator_intervals: Those of each generator's AUROC.
         band: What the uncertain band leaves out and what errors are left, see `fakelens.evaluation.analysis.coverage`.
@@ -62,6 +70,7 @@ class View:
     """
 
     overall: Numbers
+    verdicts: dict[str, Any]
     per_generator: dict[str, Numbers]
     intervals: dict[str, Interval]
     generator_intervals: dict[str, Interval]
@@ -82,11 +91,13 @@ class Report:
         description: That data in words.
         splits: Rows, rows scored, and rows skipped by reason, by split.
         parameters: The model's parameter count.
-        decision_threshold: P(fake) from which the verdict was "fake".
+        name: What the report, and its plots, call the model.
+        models: How many models the report is about.
+        thresholds: Where its verdict changed.
         images_per_second: Speed on that environment's device.
         results: Its numbers by split and view ("raw", "normalised", ...).
-        plots: The plots to show, as paths relative to `folder`, by split, kind and view; none from a report about
-            several models, whose plots show them all.
+        plots: The plots to show, as paths relative to `folder`, by split, kind and view; those of a report about
+            several models show them all.
         audit: What file facts alone score, by split: see `fakelens.data.audit.audit`, or `not_audited` with the
             reason; empty if the audit was turned off.
         temperature: What the model divides its logits by.
@@ -102,7 +113,9 @@ class Report:
     description: str
     splits: dict[str, dict[str, Any]]
     parameters: int
-    decision_threshold: float
+    name: str
+    models: int
+    thresholds: Thresholds
     images_per_second: float | None
     results: dict[str, dict[str, View]]
     plots: dict[str, dict[str, dict[str, str]]]
@@ -111,12 +124,16 @@ class Report:
     robustness: dict[str, dict[str, Any]]
     unseen_generators: list[str] | None
 
+    def title(self, key: str) -> str:
+        """Return the name of one of `METRICS`; of one that counts two verdicts with the threshold between them."""
+        return f"{METRICS[key]} {at(self.thresholds.decision)}" if key in TWO_VERDICTS else METRICS[key]
+
 
 def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
     """Read the report that `fakelens evaluate` wrote to a folder, and find the checkpoint in it.
 
     A model is found by the path it was evaluated at, or as a copy of what lies there; one that was moved away from
-    there, by its folder's name. In each case its architecture, weights and threshold have to be the checkpoint's.
+    there, by its folder's name. In each case its architecture, weights and thresholds have to be the checkpoint's.
 
     Args:
         folder: The evaluation's `--output`.
@@ -130,13 +147,13 @@ def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
         raise UserError(f"No {REPORT} in {folder}. Name the folder that fakelens evaluate wrote with --output.")
     content = read_json(path)
     version = content.get("schema_version")
-    if version not in (OLD_VERSION, SCHEMA_VERSION):
+    if version not in (*OLD_VERSIONS, SCHEMA_VERSION):
         raise UserError(
-            f"{path} has schema version {version}; this fakelens reads {OLD_VERSION} and {SCHEMA_VERSION}. "
+            f"{path} has schema version {version}; this fakelens reads {OLD_VERSIONS[0]} to {SCHEMA_VERSION}. "
             "Evaluate again."
         )
     try:
-        if version == OLD_VERSION:
+        if version == OLD_VERSIONS[0]:
             content = _renamed(content)
         model = _entry(path, content["models"], checkpoint)
         return Report(
@@ -148,7 +165,9 @@ def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
             description=content["data"]["description"],
             splits=content["data"]["splits"],
             parameters=model["parameters"],
-            decision_threshold=model["decision_threshold"],
+            name=model["name"],
+            models=len(content["models"]),
+            thresholds=_thresholds(model),
             images_per_second=model["images_per_second"],
             results={
                 split: {
@@ -157,7 +176,7 @@ def read_report(folder: Path, checkpoint: Checkpoint) -> Report:
                 }
                 for split, views in model["results"].items()
             },
-            plots=_plots(folder, content["plots"], model["results"]) if len(content["models"]) == 1 else {},
+            plots=_plots(folder, content["plots"], model["results"]),
             audit=content["data"]["audit"],
             temperature=model["temperature"],
             robustness=model.get("robustness", {}),
@@ -191,19 +210,31 @@ def _entry(path: Path, models: list[dict[str, Any]], checkpoint: Checkpoint) -> 
 
 def _check_weights(path: Path, model: dict[str, Any], checkpoint: Checkpoint, way_out: str) -> None:
     """Refuse a report that was made before the folder's weights or threshold were changed."""
-    from fakelens.inference.detector import (
-        load_detector,  # here, because it imports torch, and most of the Hub's part does not
-    )
+    if not _has_weights(checkpoint, model["weights_sha256"]):
+        raise UserError(f"{path} is about other weights than {checkpoint.folder} holds now. {way_out}")
+    then, now = _thresholds(model), thresholds_of(checkpoint.config)
+    if then.decision != now.decision:
+        raise UserError(
+            f"{path} was made with the decision threshold {then.decision:.6g}; {checkpoint.folder} has "
+            f"{now.decision:.6g} now. {way_out}"
+        )
+    if (then.real_below, then.fake_from) != (now.real_below, now.fake_from):
+        raise UserError(
+            f"{path} was made when the verdict was {then.in_words()}; of {checkpoint.folder} it is now "
+            f"{now.in_words()}. {way_out}"
+        )
+
+
+def _has_weights(checkpoint: Checkpoint, expected: str) -> bool:
+    """Tell whether a folder's weights have a hash that `fakelens.inference.identity` gave."""
+    # The file's tensors are the network's, save where it loads them in another type: then it is built, which takes
+    # torch and seconds.
+    if weights_hash(checkpoint) == expected:
+        return True
+    from fakelens.inference.detector import load_detector
     from fakelens.inference.identity import identity
 
-    detector = load_detector(checkpoint.folder, device="cpu")
-    if identity(detector)["weights"] != model["weights_sha256"]:
-        raise UserError(f"{path} is about other weights than {checkpoint.folder} holds now. {way_out}")
-    if detector.threshold != model["decision_threshold"]:
-        raise UserError(
-            f"{path} was made with the decision threshold {model['decision_threshold']:.6g}; {checkpoint.folder} has "
-            f"{detector.threshold:.6g} now. {way_out}"
-        )
+    return identity(load_detector(checkpoint.folder, device="cpu"))["weights"] == expected
 
 
 def _is_about(model: dict[str, Any], checkpoint: Checkpoint) -> bool:
@@ -218,12 +249,40 @@ def _view(view: dict[str, Any], coverage: dict[str, Any], reliability: dict[str,
     overall, generators = view["overall"], view["per_generator"]
     return View(
         overall=_numbers(overall, METRICS, COUNTS),
-        per_generator={name: _numbers(numbers, PER_GENERATOR, ("fake",)) for name, numbers in generators.items()},
+        verdicts=_verdicts(overall, coverage["band"]),
+        per_generator={
+            name: _numbers(numbers, PER_GENERATOR, ("fake",))
+            | {"verdict_recall": numbers.get("verdicts", {}).get("recall")}
+            for name, numbers in generators.items()
+        },
         intervals={key: _interval(overall, key) for key in METRICS},
         generator_intervals={name: _interval(numbers, "auroc") for name, numbers in generators.items()},
         band=coverage["band"],
         reliability=reliability,
     )
+
+
+def _thresholds(model: dict[str, Any]) -> Thresholds:
+    """Return where a model's verdict changed; an older report names the band and the decision threshold alone."""
+    if "thresholds" in model:
+        return Thresholds(**model["thresholds"])
+    decision = model["decision_threshold"]
+    return Thresholds(*model.get("uncertain_band", (decision, decision)), decision)
+
+
+def _verdicts(overall: dict[str, Any], band: dict[str, Any]) -> dict[str, Any]:
+    """Return the counts of verdicts; of an older report what its band says."""
+    if "verdicts" in overall:
+        return overall["verdicts"]
+    missed, uncertain, alarms = band.get("miss_rate"), band.get("uncertain_fake"), band.get("false_positive_rate")
+    return {
+        "recall": None if missed is None or uncertain is None else 1 - missed - uncertain,
+        "false_positive_rate": alarms,
+        "miss_rate": missed,
+        "real": {"fake": None if alarms is None else round(alarms * overall["real"])},
+        "fake": {"real": None if missed is None else round(missed * overall["fake"])},
+        "intervals": {},
+    }
 
 
 def _interval(numbers: dict[str, Any], metric: str) -> Interval:

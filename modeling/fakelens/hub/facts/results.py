@@ -32,7 +32,7 @@ def eval_results(report: Report) -> list[EvalResult]:
             dataset_split=split,
             dataset_revision=report.origin.revision or None,
             metric_type=HUB_METRICS[key],
-            metric_name=f"{METRICS[key]}, {view} view",
+            metric_name=f"{report.title(key)}, {view} view",
             metric_value=round(value, DIGITS),
         )
         for split, views in report.results.items()

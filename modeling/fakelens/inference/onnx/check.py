@@ -181,7 +181,7 @@ def _compare(reference: Detector, other: Detector, sample: Sample, batch_size: i
     differences = np.abs(expected - found)
     changed = 0
     for before, after in zip(p_fake(expected), p_fake(found), strict=True):
-        words = [one.word(score, one.fake_threshold(None)) for one, score in ((reference, before), (other, after))]
+        words = [one.thresholds().verdict(score) for one, score in ((reference, before), (other, after))]
         on_the_line = min(abs(before - line) for line in reference.uncertain_band) <= ROUNDING
         changed += words[0] != words[1] and not (on_the_line and abs(before - after) <= ROUNDING)
     return {

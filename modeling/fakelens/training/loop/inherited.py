@@ -9,18 +9,19 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 from fakelens.data.sources.opening import HUB_ID, SHORT_NAMES
 from fakelens.training.recipe.recipe import DataArguments, ModelArguments
+from fakelens.zoo.registry import architecture
 from fakelens.zoo.shipped import SHIPPED, SHIPPED_REPO, model_folder
 
 OPENFAKE, OPENFAKE_LICENSE = "ComplexDataLab/OpenFake", "cc-by-nc-4.0"
 
 
-def inherited(model: ModelArguments, data: DataArguments, own: str | None) -> dict[str, str | None]:
-    """Return the `license` and `base_model` of what a recipe trains; None where nothing is known.
+def inherited(model: ModelArguments, data: DataArguments, own: str | None) -> dict[str, str | list[str] | None]:
+    """Return the `license` and `base_model` of what a recipe trains; None where nothing is known, a list of several.
 
     A licence that forbids commercial use goes before the recipe's own, which goes before any other.
 
     Args:
-        model: The recipe's keys: `start_from`, and members that are trained models.
+        model: The recipe's keys: `start_from`, members that are trained models, and a pretrained backbone.
         data: The recipe's keys: every SOURCE that is trained on.
         own: The licence that the recipe states.
     """
@@ -29,15 +30,17 @@ def inherited(model: ModelArguments, data: DataArguments, own: str | None) -> di
     licenses = [OPENFAKE_LICENSE] if any(map(is_openfake, (data.data, *data.mixed_in))) else []
     licenses += [parent["license"] for parent in parents if parent["license"]]
     restricted = [name for name in licenses if "-nc" in name]
-    bases = [parent["base_model"] for parent in parents if parent["base_model"]]
+    bases = list(dict.fromkeys(base for parent in parents for base in parent["base_model"]))
+    if model.pretrained and not starts and (backbone := architecture(model.architecture).pretrained):
+        bases.append(backbone)
     return {
         "license": next(iter([*restricted, *([own] if own else []), *licenses]), None),
-        "base_model": bases[0] if bases else None,
+        "base_model": bases if len(bases) > 1 else bases[0] if bases else None,
     }
 
 
 def origin(name: str) -> dict[str, Any]:
-    """Return the `license` of a model, and as `base_model` its id on the Hub or that of what it was made from.
+    """Return the `license` of a model, and as `base_model` its id on the Hub or the ids of what it was made from.
 
     Args:
         name: `patch_lens`, a folder, or `USER/NAME` on the Hub.
@@ -54,8 +57,8 @@ def origin(name: str) -> dict[str, Any]:
         found = {"license": _published_license(name), "base_model": name}
     if name == SHIPPED:
         found["base_model"] = SHIPPED_REPO
-    base = found.get("base_model")
-    return {"license": found.get("license"), "base_model": base[0] if isinstance(base, list) and base else base}
+    bases = found.get("base_model") or []
+    return {"license": found.get("license"), "base_model": [bases] if isinstance(bases, str) else bases}
 
 
 def is_openfake(spec: str) -> bool:

@@ -31,7 +31,9 @@ class ModelArguments:
     """Which network, and where its first weights come from."""
 
     architecture: str = field(default="custom_cnn", metadata={"help": "A name of the zoo, or timm/NAME."})
-    pretrained: bool = field(default=False, metadata={"help": "Start from the architecture's published weights."})
+    pretrained: bool = field(
+        default=False, metadata={"help": "Start from the weights of the architecture's ImageNet backbone."}
+    )
     weights: str | None = field(
         default=None, metadata={"help": "Start from this safetensors file: a backbone's weights or a whole network's."}
     )

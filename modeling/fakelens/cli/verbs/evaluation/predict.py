@@ -30,7 +30,8 @@ class PredictArguments(LabelArguments):
     data: str = field(metadata={"help": "Folder of images; its subfolders belong to it."})
     submission: str | None = field(default=None, metadata={"help": "Write the JSON submission to this file."})
     output: str | None = field(
-        default=None, metadata={"help": "Write a CSV of index, path, verdict, score, generator, error to this file."}
+        default=None,
+        metadata={"help": "Write a CSV of index, path, verdict, prediction, score, generator, error to this file."},
     )
     unknown_below: float = field(
         default=0.5,
@@ -66,7 +67,7 @@ def main(args: PredictArguments) -> int:
         raise UserError(f"None of the {len(rows)} images of {args.data} could be scored, so nothing was written.")
     for path, kind in wanted.items():
         write_file(path, kind(rows))
-    fakes = sum(row.verdict == "fake" for row in rows)
+    fakes = sum(row.prediction == "fake" for row in rows)
     print(f"{len(rows) - len(failed)} images scored, {fakes} predicted fake: {', '.join(map(str, wanted))}")
     if failed:
         print(f"predict: {len(failed)} of {len(rows)} images could not be scored", file=sys.stderr)

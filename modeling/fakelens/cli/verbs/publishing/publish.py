@@ -21,7 +21,9 @@ from huggingface_hub.utils import disable_progress_bars
 from transformers.utils.logging import disable_progress_bar
 
 from fakelens.cli.verb import dataclass_verb
+from fakelens.cli.waiting import waiting
 from fakelens.errors import UserError
+from fakelens.hub.card.examples import SAMPLE
 from fakelens.hub.publish import assemble, collect_files
 from fakelens.hub.push import check_version, publish
 from fakelens.hub.space import SPACE_FILES, collect_space, publish_space
@@ -46,11 +48,11 @@ class PublishArguments:
         metadata={"help": "Folder that fakelens evaluate wrote; without it the card says: not evaluated."},
     )
     examples: str = field(
-        default="sample",
+        default="none",
         metadata={
             "help": "Folder of at most eight images to try on the model's page, which you may publish; `sample`: two "
-            "crops of public-domain photographs and an autoencoder's reconstructions of them, unless the repo has "
-            "others; `none`."
+            "crops of public-domain photographs and an autoencoder's reconstructions of them, which takes minutes to "
+            "make, unless the repo has others; `none`."
         },
     )
     version: str | None = field(
@@ -86,7 +88,9 @@ def main_model(args: PublishArguments, model: Path) -> None:
     """Write or push a model's repo and say where it is."""
     report = Path(args.report) if args.report else None
     check_version(args.version, args.create_pr)
-    files = collect_files(model, args.repo_id, report, examples=args.examples, version=args.version)
+    slow = "making example images, for minutes" if args.examples == SAMPLE else "checking weights and writing the card"
+    with waiting(slow):
+        files = collect_files(model, args.repo_id, report, examples=args.examples, version=args.version)
     if args.dry_run:
         assemble(files, Path(args.dry_run), [model, report] if report else [model])
         print("\n".join(files))

@@ -174,11 +174,19 @@ def _open(
         table = pa.concat_tables(tables, promote_options="default")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise UserError(f"The lists of {spec} have a column of mixed types: {one_line(error)}.") from None
-    return _listed(table, folder, spec, split, description, options)
+    return _listed(table, folder, spec, split, description, options, everywhere)
 
 
-def _listed(table: pa.Table, folder: Path, spec: str, split: str, description: str, options: ReadOptions) -> Source:
-    """Return a list's images as a source."""
+def _listed(
+    table: pa.Table,
+    folder: Path,
+    spec: str,
+    split: str,
+    description: str,
+    options: ReadOptions,
+    everywhere: Sequence[Any] = (),
+) -> Source:
+    """Return a list's images as a source; `everywhere` are the labels of all its splits."""
     columns = find_columns(_features(table), options, spec)
     _check_paths(table, columns, folder, spec)
     classes = (
