@@ -53,13 +53,13 @@ def left_out_page(report: dict[str, Any]) -> str:
 
 
 def _auroc_table(done: list[dict[str, Any]]) -> str:
-    reals = list(dict.fromkeys(real for one in done for values in one["pairs"].values() for real in values))
+    kinds = list(dict.fromkeys(real for one in done for values in one["pairs"].values() for real in values))
     rows = [
-        (fake, one["images"][fake], *(values.get(real) for real in reals), float(np.mean(list(values.values()))))
+        (fake, one["images"][fake], *(values.get(real) for real in kinds), float(np.mean(list(values.values()))))
         for one in done
         for fake, values in one["pairs"].items()
     ]
-    return table(("fakes left out", "images", *(f"against {real}" for real in reals), "mean"), rows)
+    return table(("fakes left out", "images", *(f"against {real}" for real in kinds), "mean"), rows)
 
 
 def _false_positives(done: list[dict[str, Any]]) -> str:

@@ -44,7 +44,7 @@ def in_words(record: dict[str, Any]) -> str:
             f"taken at step {phase['best_step']}, with the best {phase['monitor'].removeprefix('eval_')}."
         )
     lines.append(f"On the {before['real']} real and {before['fake']} fake images held back from training:")
-    for name, key in (("AUROC", "auroc"), ("fakes found at its threshold", "recall"),
+    for name, key in (("AUROC", "auroc"), ("recall at its threshold", "recall"),
                       ("real images predicted fake there", "false_positive_rate"),
                       ("decided, not uncertain", "decided"), ("wrong among the decided", "wrong")):  # fmt: skip
         lines.append(f"  {name}: {_number(before[key])} before, {_number(after[key])} after")
