@@ -28,8 +28,8 @@ def call(*arguments):
 def tuned(sample, tmp_path_factory):
     """Fine-tuned on the embedded sample, for fewer steps than the recipe takes."""
     out = tmp_path_factory.mktemp("tuned")
-    keys = {"data": "sample", "output_dir": str(out), "eval_steps": 20, "per_device_train_batch_size": 16, **QUIET}
-    keys |= {"phases.0.steps": 20, "phases.1.steps": 40}
+    keys = {"data": "sample", "output_dir": str(out), "per_device_train_batch_size": 16, "max_validation_rows": 40}
+    keys |= {"phases.0.steps": 10, "phases.1.steps": 30, **QUIET}
     model = train(load_recipe("finetune", words(keys)))
     return model, json.loads((model / "run.json").read_text())
 
@@ -38,8 +38,8 @@ def test_it_improves_on_the_owners_held_back_images(tuned):
     model, record = tuned
     found = record["fine_tuning"]
     assert found["start_from"] == "patch_lens"
-    assert found["after"]["auroc"] > found["before"]["auroc"] + 0.02
-    assert found["before"]["real"] == found["after"]["real"] >= 20
+    assert found["after"]["auroc"] > found["before"]["auroc"] + 0.1
+    assert found["before"]["real"] == found["after"]["real"] >= 10
     frozen, everything = record["phases"]
     assert frozen["trainable_parameters"] < 1000 and everything["trainable_parameters"] == record["parameters"]
     assert record["license"] == "cc-by-nc-4.0" and record["base_model"] == "fakelens/patch_lens"
