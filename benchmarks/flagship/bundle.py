@@ -7,20 +7,21 @@ r"""Pack what a training of the flagship needs into one small folder, and read i
 POOL is a SOURCE with splits `train` and `validation`; PAIRS is what scripts/reconstruct.py wrote. Images stay as they
 are, byte for byte. Where they do not all fit, collections (a source and a generator) give an image each in turn until
 the folder is full. The folder: `train.parquet`, `validation.parquet`, `pairs.parquet`, `weights.safetensors`,
-`bundle.json`.
+`bundle.json`, which also says how batches are to be drawn.
 """
 
 import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from crops import drawing
 from tqdm import tqdm
 
 from fakelens.cli.script import SOURCE, parse, script
@@ -48,6 +49,10 @@ class BundleArguments:
     weights: str = field(metadata={"help": "Safetensors to start from: the trunk's, or a whole patch lens's."})
     output: str = field(metadata={"help": "New folder."})
     pairs: list[str] = field(default_factory=list, metadata={"help": "SOURCEs made by scripts/reconstruct.py."})
+    draw: str = field(
+        default="{}",
+        metadata={"help": "JSON: how train.py draws from it, other than by default (crops.py, `Draw`)."},
+    )
     max_mib: float = field(default=55.0, metadata={"help": "The folder's size at most, in MiB."})
 
 
@@ -89,6 +94,7 @@ def main(args: BundleArguments) -> dict[str, Any]:
     out = Path(args.output)
     if out.exists():
         raise UserError(f"{out} is there already. Name a new folder with --output.")
+    draw = drawing(args.draw)
     weights = Path(args.weights)
     if not weights.is_file():
         raise UserError(f"There are no weights at {weights}.")
@@ -115,6 +121,7 @@ def main(args: BundleArguments) -> dict[str, Any]:
         "mib": round(size, 1),
         "images": {name: len(chosen[name]) for name in FILES},
         "of": {name: len(rows[name]) for name in FILES},
+        "draw": asdict(draw),
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
     }
     (out / "bundle.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

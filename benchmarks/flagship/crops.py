@@ -3,6 +3,7 @@
 Used by train.py. Everything that is drawn comes from two seeded generators, whose states a checkpoint keeps.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -13,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from degradations import jpeg, noise, resize, spectrum
 
+from fakelens.errors import UserError
 from fakelens.training.cutmix import rectangle
 
 CROP = 64  # pixels, what the network is trained on
@@ -50,6 +52,22 @@ class Draw:
     hard: float = 0.1
     pairs: float = 0.3
     cutmix: float = 0.0
+
+
+def drawing(text: str, packed: dict[str, Any] | None = None) -> Draw:
+    """Return how to draw, by what a command line says and, where it is silent, by what a bundle does.
+
+    Args:
+        text: JSON, keys of `Draw`.
+        packed: Keys of `Draw` that a bundle holds; none if it is older than these.
+
+    Raises:
+        UserError: If it is no JSON, or a key is unknown.
+    """
+    try:
+        return Draw(**{**(packed or {}), **json.loads(text)})
+    except (ValueError, TypeError) as error:
+        raise UserError(f"--draw does not fit: {error}. Its keys are those of `Draw` in crops.py.") from None
 
 
 class Images:

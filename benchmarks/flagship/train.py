@@ -6,9 +6,10 @@ r"""Train the flagship from a bundle: on one device, with everything in its memo
     python benchmarks/flagship/train.py --bundle bundle --output runs/fold --leave_out roland 'camera-*#1/3'
     torchrun --nproc-per-node 2 benchmarks/flagship/train.py --bundle bundle --output runs/two --steps 6000
 
-On a GPU it trains in bfloat16 through `torch.compile`. Started again with the same `--output` it goes on from its last
-checkpoint. OUTPUT gets `model/` (weights averaged over training, and the image processor; not calibrated yet),
-`report.json` (settings, speed, AUROC by collection of the images left out, and of validation) and `checkpoint.pt`.
+On a GPU it trains through `torch.compile` and in bfloat16, where that GPU computes in it. Started again with the same
+`--output` it goes on from its last checkpoint. How to draw comes from the bundle, what `--draw` says goes before it.
+OUTPUT gets `model/` (weights averaged over training, and the image processor; not calibrated yet), `report.json`
+(settings, speed, AUROC by collection of the images left out, and of validation) and `checkpoint.pt`.
 """
 
 import json
@@ -21,7 +22,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from bundle import read_bundle
-from crops import CROP, GROUP, Batches, Draw
+from crops import CROP, GROUP, Batches, drawing
 from scoring import report
 
 from fakelens.cli.script import parse, script
@@ -53,7 +54,9 @@ class TrainArguments:
     )
     seed: int = field(default=42, metadata={"help": "Of the head's first weights and of all that is drawn."})
     device: str | None = field(default=None, metadata={"help": "cpu, cuda, ...; default: the fastest there."})
-    draw: str = field(default="{}", metadata={"help": "JSON: how to draw, other than by default (crops.py, `Draw`)."})
+    draw: str = field(
+        default="{}", metadata={"help": "JSON: how to draw, other than the bundle says (crops.py, `Draw`)."}
+    )
 
 
 def main(args: TrainArguments) -> dict[str, Any]:
@@ -62,8 +65,9 @@ def main(args: TrainArguments) -> dict[str, Any]:
         raise UserError(f"--steps is 2 or more, and --batch a multiple of {GROUP}.")
     device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     rank, ranks = _join(device)
-    draw = _draw(args.draw)
+    drawing(args.draw)  # refused before the bundle is read
     bundle = read_bundle(Path(args.bundle), args.leave_out)
+    draw = drawing(args.draw, bundle.facts.get("draw"))
     batches = Batches(bundle.train, bundle.pairs, draw, args.seed + 1000 * rank, device)
     bundle.train.clear()  # the batches hold them now
     bundle.pairs.clear()
@@ -105,6 +109,9 @@ def _train(
         torch.set_rng_state(state["dropout"].cpu())
     network = torch.nn.parallel.DistributedDataParallel(model, broadcast_buffers=False) if ranks > 1 else model
     network = torch.compile(network) if device.type == "cuda" else network
+    dtype, note = precision(device)
+    if note and rank == 0:
+        print(note, flush=True)
     begun, first, loss_average = time.monotonic() - spent, step, math.nan
     model.train()
     while step < args.steps:
@@ -116,7 +123,7 @@ def _train(
         for group, times in zip(optimiser.param_groups, (1, 3), strict=True):
             group["lr"] = args.learning_rate * times * one_cycle(done)
         pixels, labels = batches.batch(args.batch)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None):
             logits = network(pixels.to(memory_format=torch.channels_last)).logits
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=args.label_smoothing)
         optimiser.zero_grad()
@@ -169,11 +176,18 @@ def _average(average: dict[str, torch.Tensor], model: Any, decay: float) -> None
         average[name].copy_(now[name])
 
 
-def _draw(text: str) -> Draw:
-    try:
-        return Draw(**json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise UserError(f"--draw does not fit: {error}. Its keys are those of `Draw` in crops.py.") from None
+def precision(device: torch.device) -> tuple[torch.dtype | None, str]:
+    """Return what a device multiplies in under autocast, None for 32-bit floats alone, and what to say of it.
+
+    bfloat16 where a GPU computes in it. Not float16, whose small gradients would need their loss scaled.
+    """
+    if device.type != "cuda":
+        return None, ""
+    # Ampere, 8.0, is the first to compute in bfloat16; older ones emulate it, slower than 32-bit floats.
+    if torch.version.hip or torch.cuda.get_device_capability(device) >= (8, 0):
+        return torch.bfloat16, ""
+    name = torch.cuda.get_device_name(device)
+    return None, f"{name} does not compute in bfloat16: training in 32-bit floats, which takes longer."
 
 
 def _join(device: torch.device) -> tuple[int, int]:

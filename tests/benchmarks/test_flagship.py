@@ -268,6 +268,36 @@ def test_what_cannot_be_is_refused(modules, inputs, packed, tmp_path):
         train(modules, packed, tmp_path / "out", draw='{"sharpness": 1}')
 
 
+def test_how_to_draw_travels_in_the_bundle_and_the_command_line_goes_before_it(modules, inputs, packed, tmp_path):
+    bundle = modules["bundle"]
+    assert json.loads((packed / "bundle.json").read_text())["draw"]["jpeg"] == 0.6  # the default's
+    said = {"output": str(tmp_path / "said"), "draw": '{"jpeg": 0.25, "noise": 0.5}'}
+    bundle.main(bundle.BundleArguments(**inputs | said))
+    report = train(modules, tmp_path / "said", tmp_path / "one", draw='{"noise": 0.1}', steps=2)
+    assert (report["draw"]["jpeg"], report["draw"]["noise"]) == (0.25, 0.1)
+    # A bundle from before they travelled is read as it was.
+    facts = json.loads((tmp_path / "said" / "bundle.json").read_text())
+    del facts["draw"]
+    (tmp_path / "said" / "bundle.json").write_text(json.dumps(facts))
+    assert train(modules, tmp_path / "said", tmp_path / "two", steps=2)["draw"]["jpeg"] == 0.6
+    with pytest.raises(UserError, match="--draw does not fit"):
+        bundle.main(bundle.BundleArguments(**inputs | {"output": str(tmp_path / "new"), "draw": '{"sharpness": 1}'}))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_gpu_that_does_not_compute_in_bfloat16_trains_in_32_bit_floats(modules, monkeypatch):
+    precision = modules["train"].precision
+    assert precision(torch.device("cpu")) == (None, "")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla V100")
+    for capability, dtype in (((7, 0), None), ((8, 0), torch.bfloat16), ((9, 0), torch.bfloat16)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, found=capability: found)
+        found, note = precision(torch.device("cuda"))
+        assert found == dtype
+        assert note == (
+            "" if dtype else "Tesla V100 does not compute in bfloat16: training in 32-bit floats, which takes longer."
+        )
+
+
 def test_make_bench_leaves_it_out_for_it_wants_data():
     shown = subprocess.run(["make", "-n", "bench"], cwd=SCRIPTS.parent, capture_output=True, text=True, check=True)
     assert "benchmarks/training.py" in shown.stdout and "benchmarks/flagship" not in shown.stdout

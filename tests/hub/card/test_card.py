@@ -183,6 +183,18 @@ def test_a_fine_tune_names_its_base_model_and_the_licence_that_it_inherits(rende
     assert "trained further from [fakelens/patch_lens]" in section(card, "Data and licence")
 
 
+def test_a_fine_tune_says_what_it_gained_and_whose_calibration_it_has(render, model):
+    before, after = ({"real": 40, "fake": 38, "auroc": auroc} for auroc in (0.61234, 0.87654))
+    tuned = {"start_from": "patch_lens", "before": before, "after": after}
+    why = ["12 real images, and an uncertain band takes 19", "the temperature went to its bound, 20"]
+    write_run(model, "path/to/pool", fine_tuning=tuned, calibration={"kept": {"why": why, "fitted": {}}})
+    card = render()
+    assert "AUROC was 0.6123 before it and 0.8765 after" in section(card, "Data and licence")
+    assert f"did not give better ones: {'; '.join(why)}." in section(card, "How to use it")
+    write_run(model, "path/to/pool", calibration={"notes": []})
+    assert "did not give better ones" not in render(is_evaluated=False)
+
+
 def test_openfake_hands_its_licence_on_whatever_the_recipe_says(render, model):
     write_run(model, OPENFAKE, license="apache-2.0")
     card = render()

@@ -78,6 +78,36 @@ def test_held_out_generators_are_in_no_split_and_the_record_names_them(pool):
     assert classes == ["real", "flux.1-dev", "sd-3.5"]
 
 
+def test_sources_are_left_out_of_both_classes_by_name_pattern_and_part(tmp_path):
+    for number, source in enumerate(("camera-a", "camera-b", "camera-c", "web")):
+        start = 100 * number
+        write(tmp_path / f"train-{number:05d}-of-00004.parquet", range(start, start + 8), source=source)
+        write(tmp_path / f"validation-{number:05d}-of-00004.parquet", range(start + 50, start + 58), source=source)
+
+    def sources(**keys):
+        data = opened(str(tmp_path), **keys)
+        found = [Counter(row["source"] for row in part.stream) for part in (data.train, data.validation)]
+        assert set(found[0]) == set(found[1]) and set(found[0].values()) == {8}
+        return set(found[0])
+
+    assert sources() == {"camera-a", "camera-b", "camera-c", "web"}
+    assert sources(exclude_sources=["Camera-A", "web"]) == {"camera-b", "camera-c"}
+    assert sources(exclude_sources=["camera-*"]) == {"web"}
+    parts = [sources(exclude_sources=[f"camera-*#{part}/2"]) for part in (1, 2)]
+    assert parts[0] & parts[1] == {"web"} and parts[0] | parts[1] == sources()
+    (tmp_path / "r.yaml").write_text("exclude_sources: 'camera-*#3/2'\n")
+    with pytest.raises(UserError, match="parts are counted from 1 to 2"):
+        load_recipe(tmp_path / "r.yaml")
+
+
+def test_generators_are_left_out_by_pattern_too(pool):
+    data = opened(pool, exclude_generators=["f?ux*", "SD 3.5"])
+    assert made_by(data.train) == made_by(data.validation) == {"real", "Midjourney 7"}
+    assert sorted(data.facts()["held_out"]) == ["SD 3.5", "f?ux*"]
+    halves = [made_by(opened(pool, exclude_generators=[f"*#{part}/2"]).train) for part in (1, 2)]
+    assert halves[0] & halves[1] == {"real"} and halves[0] | halves[1] == {"real", *FAKES}
+
+
 def test_a_protocol_names_data_and_splits_unless_the_recipe_does(tmp_path):
     (tmp_path / "r.yaml").write_text("protocol: openfake\nvalidation_split: val\nexclude_generators: aurora\n")
     data = load_recipe(tmp_path / "r.yaml").data

@@ -63,7 +63,7 @@ def tiny_keys(path, data, out):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "path", [p for p in RECIPES if p.stem not in ("s4_ensemble", "continual")], ids=lambda path: path.stem
+    "path", [p for p in RECIPES if p.stem not in ("s4_ensemble", "continual", "finetune")], ids=lambda path: path.stem
 )
 def test_every_recipe_runs_all_its_phases(path, data, tmp_path):
     recipe = load_recipe(path, words(tiny_keys(path, data, tmp_path / "run")))

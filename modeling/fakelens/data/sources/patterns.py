@@ -33,6 +33,11 @@ def matches(name: str, pattern: str) -> bool:
     return int(hashlib.sha256(name.encode()).hexdigest(), 16) % parts == part - 1
 
 
+def is_pattern(text: str) -> bool:
+    """Tell whether a text may stand for several names, or for a part of them."""
+    return "*" in text or "?" in text or PART.fullmatch(text) is not None
+
+
 def split_pattern(pattern: str) -> tuple[str, int, int]:
     """Return a pattern without its part, the part, and how many there are: 1 and 1 where it names none.
 

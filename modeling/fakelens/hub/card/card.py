@@ -37,6 +37,10 @@ BAND_FIGURES = {
     "miss_rate": "False-negative rate",
 }
 OPENFAKE_LICENSE = "cc-by-nc-4.0"
+# Entries of run.json that the card states elsewhere than in its table of the training.
+UNTABLED = (
+    "recipe", "data", "environment", "license", "base_model", "parameters", "calibration", "fine_tuning",
+)  # fmt: skip
 
 
 def render_card(
@@ -97,9 +101,7 @@ def render_card(
         recipe=yaml.safe_dump(run["recipe"], sort_keys=False, allow_unicode=True) if run.get("recipe") else "",
         network=_network(checkpoint, template.parent),
         cost=_cost(run),
-        training=_facts(
-            run, leave_out=("recipe", "data", "environment", "license", "base_model", "parameters", "calibration")
-        ),
+        training=_facts(run, leave_out=UNTABLED),
         training_data=_facts(run.get("data", {}), leave_out=("source",)),
         training_environment=_facts(run.get("environment", {})),
         evaluation_environment=_facts(report.environment if report else {}),

@@ -12,6 +12,7 @@ from fakelens.data.sources.opening import ReadOptions, Source, content_id, open_
 from fakelens.data.sources.reading import read
 from fakelens.data.sources.skips import SkipLog
 from fakelens.data.splits import protocols
+from fakelens.data.splits.exclusion import Exclusion
 from fakelens.errors import UserError
 from fakelens.training.data.examples import Classes, Prepare, ValidationSet, held_out
 from fakelens.training.data.mixing import Part, mix, side_by_side
@@ -83,21 +84,22 @@ class Choice:
     """Which rows of a source are used.
 
     Attributes:
-        excluded: Generators that are not, as `protocols.name_key` has them.
+        excluded: Generators and sources that are not.
         only: Of the fakes, those of these generators alone; of all if None.
         fraction: Of the images, by content, how many are held out; None for none.
         seed: Of that draw.
     """
 
-    excluded: frozenset[str]
+    excluded: Exclusion
     only: frozenset[str] | None
     fraction: float | None
     seed: int
 
     def takes(self, generator: str) -> bool:
         """Tell whether a generator's fakes are used."""
-        key = protocols.name_key(generator)
-        return key not in self.excluded and (self.only is None or key in self.only)
+        if self.excluded.covers_generator(generator):
+            return False
+        return self.only is None or protocols.name_key(generator) in self.only
 
     def training(self, source: Source) -> Source:
         """Return a split's rows to train on."""
@@ -113,10 +115,11 @@ class Choice:
         if not self.excluded and self.only is None and self.fraction is None:
             return source
         keep = partial(self._keeps, held)
-        return replace(source, stream=source.stream.filter(keep, input_columns=["id", "image", "label", "generator"]))
+        columns = ["id", "image", "label", "generator", "source"]
+        return replace(source, stream=source.stream.filter(keep, input_columns=columns))
 
-    def _keeps(self, held: bool, row_id: str, image: dict[str, Any], label: int, generator: str) -> bool:
-        if label == FAKE and not self.takes(generator):
+    def _keeps(self, held: bool, row_id: str, image: dict[str, Any], label: int, generator: str, source: str) -> bool:
+        if self.excluded.covers_source(source) or (label == FAKE and not self.takes(generator)):
             return False
         # A row's id may be a path. What was made from an image goes where the image goes.
         content = self.fraction is not None and (original_of(row_id) or content_id(image))
@@ -137,14 +140,16 @@ def open_training_data(
     Raises:
         UserError: If a source, a split or the generators' names are not there, or training has not both classes.
     """
-    keys = frozenset(map(protocols.name_key, data.excluded))
+    said = replace(data.read, skips=skips)
+    if data.holdout_if_unsplit and _has_split(data.data, data.validation_split, data.read):
+        data = replace(data, holdout=None)
+    excluded = data.exclusion
     only = None if data.only_generators is None else frozenset(map(protocols.name_key, data.only_generators))
-    everything = Choice(keys, None, data.holdout, seed)
+    everything = Choice(excluded, None, data.holdout, seed)
     new = replace(everything, only=only)
     # What the detector has not seen yet is nothing to be rehearsed.
-    old = replace(everything, excluded=keys | frozenset(map(protocols.name_key, unseen or ())))
+    old = replace(everything, excluded=replace(excluded, generators=(*excluded.generators, *(unseen or ()))))
 
-    said = replace(data.read, skips=skips)
     others = said.for_others()
     extra_fraction = data.extra_fraction if data.extra_data else 0.0
     rehearsal_fraction = data.rehearsal_fraction if data.rehearsal else 0.0
@@ -164,7 +169,7 @@ def open_training_data(
         rehearsed = [old.validation(spec, data.train_split, data.validation_split, others) for spec in data.rehearsal]
         apart = {"old": side_by_side(rehearsed), "new": validation}
         validation = side_by_side([validation, *rehearsed])
-    _check_classes(parts)
+    _check_classes(parts, data.min_per_class)
     train = mix(parts, seed)
     return TrainingData(
         train,
@@ -188,33 +193,46 @@ def _new_parts(source: Source, only: frozenset[str] | None, fraction: float) -> 
     return [Part(replace(source, stream=half), fraction / 2) for half in halves]
 
 
+def _has_split(spec: str, split: str, read: ReadOptions) -> bool:
+    try:
+        open_source(spec, split, read)
+    except UserError:
+        return False
+    return True
+
+
 def _is(wanted: int, label: int) -> bool:
     return label == wanted
 
 
-def _check_classes(parts: list[Part]) -> None:
-    """Refuse training data without rows, or of one class: hours of training would end in nothing."""
-    labels: set[int] = set()
+def _check_classes(parts: list[Part], least: int) -> None:
+    """Refuse training data without rows, or with too few of a class: hours of training would end in nothing."""
+    counts = {REAL: 0, FAKE: 0}
     for part in parts:
         source, found = part.source, 0
         for row in islice(read(source), LOOK_AHEAD):
-            labels.add(row["label"])
+            counts[row["label"]] += 1
             found += 1
-            if len(labels) == 2:
+            if min(counts.values()) >= least:
                 break
         if not found:
             raise UserError(
                 f"The split {source.split!r} of {source.spec} has no rows to train on, once those left out by "
-                "protocol, exclude_generators, only_generators or holdout are gone."
+                "protocol, exclude_generators, exclude_sources, only_generators or holdout are gone."
             )
         if found == LOOK_AHEAD:
             return
-    if len(labels) < 2:
-        first = parts[0].source
+    first = parts[0].source
+    if not min(counts.values()):
         raise UserError(
-            f"The split {first.split!r} of {first.spec} has only {'fake' if FAKE in labels else 'real'} images to "
+            f"The split {first.split!r} of {first.spec} has only {'fake' if counts[FAKE] else 'real'} images to "
             "train on; both classes are needed. Add a data set of the other one with --extra_data, name another "
-            "with --data, or look at exclude_generators and only_generators."
+            "with --data, or look at exclude_generators, exclude_sources and only_generators."
+        )
+    if min(counts.values()) < least:
+        raise UserError(
+            f"The split {first.split!r} of {first.spec} has {counts[REAL]} real and {counts[FAKE]} fake images to "
+            f"train on, validation images not counted; {least} of each are needed. Add images, or lower min_per_class."
         )
 
 

@@ -6,9 +6,8 @@ from typing import Any
 
 from fakelens.atomic import write_json
 from fakelens.inference.detector import Detector, load_detector
-from fakelens.metrics.detection import detection_metrics
 from fakelens.training.data.training_data import TrainingData
-from fakelens.training.loop.validation import score_validation
+from fakelens.training.loop.validation import measure_validation
 
 NAMES = {"auroc": "AUROC", "accuracy": "accuracy", "recall": "recall", "false_positive_rate": "false positives"}
 
@@ -32,13 +31,9 @@ def compare(start_from: str, after: Detector, data: TrainingData, label_map: Any
     for age, source in data.apart.items():
         found[age] = {}
         for time, detector in (("before", before), ("after", after)):
-            scores, labels = score_validation(detector, replace(data, validation=source))
-            metrics = detection_metrics(scores, labels, detector.threshold)
-            found[age] |= {"real": metrics["real"], "fake": metrics["fake"]}
-            found[age][time] = {name: metrics[name] for name in ("auroc", "accuracy", "recall")} | {
-                "false_positive_rate": 1 - float(metrics["specificity"] or 0),
-                "threshold": detector.threshold,
-            }
+            measured = measure_validation(detector, replace(data, validation=source))
+            found[age] |= {name: measured[name] for name in ("real", "fake")}
+            found[age][time] = {name: measured[name] for name in (*NAMES, "threshold")}
     old = found["old"]
     found["forgetting"] = {name: old["before"][name] - old["after"][name] for name in ("auroc", "accuracy")}
     return found

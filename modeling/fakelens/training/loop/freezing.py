@@ -24,8 +24,11 @@ def set_trainable(model: PreTrainedModel, trainable: str | int) -> int:
     model.requires_grad_(trainable == "all")
     if trainable != "all":
         if trainable == "head" or int(trainable) > 0:
+            modules = dict(model.named_modules())
+            # Some of the names are of parts that this model is without, such as a patch lens's high-pass filters.
             for name in head_names(model):
-                model.get_submodule(name).requires_grad_(True)
+                if name in modules:
+                    modules[name].requires_grad_(True)
         if isinstance(trainable, int) and trainable > 0:
             for layer in layers_of(model)[-trainable:]:
                 layer.requires_grad_(True)

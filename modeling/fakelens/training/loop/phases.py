@@ -141,7 +141,7 @@ def phase_arguments(
         raise UserError("The source does not say how many rows it has. Say max_steps, or train_rows for one epoch.")
     steps_per_epoch = math.ceil(rows / per_step) if rows else int(max_steps or 1)
     max_steps = max_steps or max(1, math.ceil((phase.epochs or run.num_train_epochs) * steps_per_epoch))
-    every = eval_steps or min(steps_per_epoch, max_steps)
+    every = min(eval_steps or steps_per_epoch, max_steps)
     changes: dict[str, Any] = {
         "output_dir": str(folder),
         "max_steps": max_steps,

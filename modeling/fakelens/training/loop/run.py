@@ -24,6 +24,7 @@ from fakelens.errors import UserError
 from fakelens.inference.detector import Detector
 from fakelens.training.data.training_data import open_training_data
 from fakelens.training.loop.continual import compare, write_comparison
+from fakelens.training.loop.fine_tuning import before_and_after
 from fakelens.training.loop.inherited import inherited
 from fakelens.training.loop.initialisation import never_seen
 from fakelens.training.loop.members import join_members
@@ -84,6 +85,8 @@ def train(recipe: Recipe) -> Path:
         if recipe.model.start_from and data.apart:
             record["continual"] = compare(recipe.model.start_from, detector, data, recipe.model.start_label_map)
             write_comparison(record["continual"], out)
+        elif recipe.model.start_from:
+            record["fine_tuning"] = before_and_after(recipe.model.start_from, detector, data)
         result.model.requires_grad_(True)
         result.model.save_pretrained(out / "model")
         result.processor.save_pretrained(out / "model")

@@ -7,11 +7,13 @@ import numpy as np
 from PIL import Image
 
 from fakelens.data.decode import decode_image
+from fakelens.data.sources.labels import FAKE
 from fakelens.data.sources.opening import row_bytes
 from fakelens.data.sources.skips import SkipLog
 from fakelens.inference.detector import Detector, p_fake
 from fakelens.metrics.detection import detection_metrics
-from fakelens.training.calibration.calibration import fit, score_images
+from fakelens.training.calibration.calibration import score_images
+from fakelens.training.calibration.refit import refit
 from fakelens.training.data.examples import Prepare
 from fakelens.training.data.training_data import TrainingData
 
@@ -29,15 +31,41 @@ def calibrate(detector: Detector, data: TrainingData, rule: str, method: str = "
 
     Returns:
         Accuracy, precision, recall and F1 at 0.5, and AUROC, on the validation split; and under `calibration` what
-        `fit` returns.
+        `refit` returns.
 
     Raises:
         UserError: If scores are not numbers, or there are too few real images for the rule's rate.
     """
     scored = score_images(detector, _validation_images(data))
-    record = fit(detector, scored, rule, method)
+    record = refit(detector, scored, rule, method)
     metrics = detection_metrics(p_fake(scored.probabilities), scored.labels, 0.5)
     return {name: metrics[name] for name in METRICS} | {"calibration": record}
+
+
+def measure_validation(detector: Detector, data: TrainingData) -> dict[str, Any]:
+    """Return how a detector does on the validation split, at its own threshold and band.
+
+    Args:
+        detector: The detector.
+        data: Whose validation split to use.
+
+    Returns:
+        `real` and `fake` (images), `auroc`, `accuracy`, `recall`, `false_positive_rate`, `threshold`, `decided` (the
+        fraction that is not uncertain) and `wrong` (the fraction of these that is misclassified; None if there are
+        none).
+    """
+    scores, labels = score_validation(detector, data)
+    metrics = detection_metrics(scores, labels, detector.threshold)
+    low, high = detector.uncertain_band
+    fake, real = scores >= high, scores < low
+    wrong = (fake & (labels != FAKE)) | (real & (labels == FAKE))
+    decided = int((fake | real).sum())
+    return {name: metrics[name] for name in ("real", "fake", "auroc", "accuracy", "recall")} | {
+        "false_positive_rate": 1 - float(metrics["specificity"] or 0),
+        "threshold": detector.threshold,
+        "decided": decided / len(labels),
+        "wrong": float(wrong.sum() / decided) if decided else None,
+    }
 
 
 def score_validation(detector: Detector, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,9 @@ import torch
 from transformers import HfArgumentParser, TrainingArguments
 
 from fakelens.data.sources.columns import ReadOptions
+from fakelens.data.sources.patterns import is_pattern
 from fakelens.data.splits import protocols
+from fakelens.data.splits.exclusion import Exclusion, check_patterns
 from fakelens.errors import UserError
 from fakelens.resources import find_recipe
 from fakelens.training.calibration.thresholds import check_method, check_rule
@@ -21,7 +23,7 @@ from fakelens.training.recipe.keys import check_keys, read_keys
 from fakelens.training.recipe.phase import Phase
 
 # A single name stands for a list of one.
-LISTS = ("exclude_generators", "only_generators", "generators", "extra_data", "rehearsal")
+LISTS = ("exclude_generators", "exclude_sources", "only_generators", "generators", "extra_data", "rehearsal")
 # What a trained detector brings itself.
 NETWORK = ("architecture", "pretrained", "weights", "image_size", "model_options", "processor_options", "members")
 
@@ -94,6 +96,12 @@ class DataArguments:
     holdout: float | None = field(
         default=None, metadata={"help": "Take this fraction of the training split for validation instead, by content."}
     )
+    holdout_if_unsplit: bool = field(
+        default=False, metadata={"help": "Take the holdout only where the data has no validation split."}
+    )
+    min_per_class: int = field(
+        default=1, metadata={"help": "Refuse to train on fewer images than this of real or of fake."}
+    )
     max_validation_rows: int = field(default=5000, metadata={"help": "Validation images kept in memory, at most."})
     train_rows: int | None = field(default=None, metadata={"help": "Rows an epoch, where the source does not say."})
     shuffle_buffer: int = field(default=1000, metadata={"help": "Undecoded images held for shuffling."})
@@ -104,7 +112,15 @@ class DataArguments:
         metadata={"help": "Published split by name, such as openfake: data, columns and held-out generators."},
     )
     exclude_generators: list[str] | None = field(
-        default=None, metadata={"help": "Generators left out of training and validation, in any spelling."}
+        default=None,
+        metadata={"help": "Generators left out of training and validation: names in any spelling, or patterns."},
+    )
+    exclude_sources: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Sources left out likewise, real images too: NAME, PATTERN with * and ?, or PATTERN#K/N for the "
+            "K-th of N parts of what it matches."
+        },
     )
     only_generators: list[str] | None = field(
         default=None, metadata={"help": "Of the fakes in data use these generators' alone, and as many real images."}
@@ -174,9 +190,16 @@ class DataArguments:
 
     @property
     def excluded(self) -> list[str]:
-        """Generators that are left out of all data, by protocol or by name."""
+        """Generators that are left out of all data, by protocol, by name or by pattern."""
         by_protocol = protocols.get(self.protocol).held_out if self.protocol else ()
-        return protocols.unite(by_protocol, self.exclude_generators or ())
+        own = self.exclude_generators or []
+        names = protocols.unite(by_protocol, [name for name in own if not is_pattern(name)])
+        return [*names, *(name for name in own if is_pattern(name))]
+
+    @property
+    def exclusion(self) -> Exclusion:
+        """Generators and sources that are left out of all data."""
+        return Exclusion(tuple(self.excluded), tuple(self.exclude_sources or ()))
 
 
 @dataclass
@@ -319,16 +342,17 @@ def _check_values(model: ModelArguments, data: DataArguments) -> None:
         raise UserError(f"rehearsal_fraction is {data.rehearsal_fraction}; it is a fraction from 0 to below 1.")
     if data.extra_data and data.rehearsal and data.extra_fraction + data.rehearsal_fraction >= 1:
         raise UserError("extra_fraction and rehearsal_fraction add up to 1 or more: nothing is left for data.")
+    check_patterns([*(data.exclude_generators or ()), *(data.exclude_sources or ())])
     if data.only_generators is not None and not data.only_generators:
         raise UserError("only_generators names none. Leave it out, or name at least one.")
-    if out := [name for name in data.only_generators or () if protocols.among(name, data.excluded)]:
+    if out := [name for name in data.only_generators or () if data.exclusion.covers_generator(name)]:
         raise UserError(f"only_generators names {out[0]}, which protocol or exclude_generators leaves out.")
     if data.train_crop is not None and data.train_crop < 1:
         raise UserError(f"train_crop is {data.train_crop}; it is a side in pixels, at least 1.")
     if not 0 <= data.cutmix <= 1:
         raise UserError(f"cutmix is {data.cutmix}; it is a fraction from 0 to 1.")
-    if data.shuffle_buffer < 1 or data.max_validation_rows < 1:
-        raise UserError("shuffle_buffer and max_validation_rows must be at least 1.")
+    if min(data.shuffle_buffer, data.max_validation_rows, data.min_per_class) < 1:
+        raise UserError("shuffle_buffer, max_validation_rows and min_per_class must be at least 1.")
     model.decision_threshold = str(model.decision_threshold)
     check_rule(model.decision_threshold)
     check_method(model.calibration)

@@ -1,6 +1,7 @@
 """Train a detector from a recipe.
 
     fakelens train custom_cnn --data path/to/folder
+    fakelens train finetune --data path/to/folder
     accelerate launch scripts/train.py recipes/custom_cnn.yaml --data path/to/folder --num_train_epochs 5
     torchrun --nproc_per_node 8 scripts/train.py recipes/patch_lens_openfake.yaml --dry_run true
 
@@ -8,6 +9,7 @@ Any key of the recipe can be given again as --key value; inside phases as --phas
 """
 
 import argparse
+import json
 import sys
 
 from fakelens.cli.script import script
@@ -23,6 +25,7 @@ def main(args: argparse.Namespace, overrides: list[str]) -> None:
     from fakelens.evaluation.plots.plots import learning_curves
     from fakelens.training.dry_run.dry_run import dry_run
     from fakelens.training.dry_run.report import print_report
+    from fakelens.training.loop.fine_tuning import in_words
     from fakelens.training.loop.run import train
     from fakelens.training.recipe.recipe import load_recipe
 
@@ -43,6 +46,11 @@ def main(args: argparse.Namespace, overrides: list[str]) -> None:
         learning_curves(run / "metrics.csv", run / "plots")
         if (run / "continual.md").exists():
             print((run / "continual.md").read_text(encoding="utf-8"))
+        record = json.loads((model / "run.json").read_text(encoding="utf-8"))
+        if "fine_tuning" in record:
+            print(in_words(record))
+        for note in record["calibration"]["notes"]:
+            print(f"note: {note}", file=sys.stderr)
         print(f"The model is in {model}; its learning curves in {run / 'plots'}.")
         tests = protocols.get(recipe.data.protocol).tests if recipe.data.protocol else [(recipe.data.data, "test")]
         columns = f" --protocol {recipe.data.protocol}" if recipe.data.protocol else ""
