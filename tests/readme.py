@@ -123,6 +123,7 @@ def options_of(program: str) -> frozenset[str]:
         return frozenset(option for action in parsers[program]()._actions for option in action.option_strings)
     said, arguments, path = io.StringIO(), sys.argv, list(sys.path)
     sys.argv = [str(ROOT / program), "--help"]
+    sys.path.insert(0, str((ROOT / program).parent))  # as Python does for a program
     try:
         with redirect_stdout(said), suppress(SystemExit):
             runpy.run_path(sys.argv[0], run_name="__main__")

@@ -20,6 +20,7 @@ import protocols
 import table
 import torch
 from ensemble import NETWORKS, s4
+from transformers.utils.logging import disable_progress_bar
 from work import Work
 
 from fakelens.cli.script import SOURCE, script
@@ -80,6 +81,7 @@ def main(args: argparse.Namespace) -> None:
     keys = {"seed": args.seed} | ({} if args.pretrained else {"pretrained": False})
     work = Work(args.system, output / args.system, per_pass=args.batch, steps=args.steps, keys=keys)
     work.is_smoke = args.smoke
+    disable_progress_bar()  # of files being read and written
     result = SYSTEMS[args.system](work, args)
     print(table.markdown(result))
     print(f"The result is in {work.folder / 'result.md'}.")
