@@ -179,7 +179,7 @@ def faults(text: str) -> list[str]:
     found = [fault for command in commands(text) for fault in faults_of(command)]
     files = sorted({path for path in re.findall(rf"(?<![\w./-]){OURS}", text) if not (ROOT / path).exists()})
     found += [f"no file {path}" for path in files]
-    scripts = ("scripts/build_browser_space.py", "scripts/zoo.py")
+    scripts = ("scripts/build_browser_space.py", "scripts/zoo.py", "benchmarks/reproduce/reproduce.py")
     programs = ("recipe", "fakelens", "torchrun", "accelerate", *VERBS, *scripts)
     for span in spans(text):
         if span.startswith("--"):

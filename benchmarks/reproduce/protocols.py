@@ -86,7 +86,7 @@ def s3(work: Work, args: Namespace) -> dict[str, Any]:
     differences = _differences(args, "data of the user's own")
     if args.weights:
         keys = {"weights": str(Path(args.weights).resolve())}
-        differences.remove(f"All networks: {RANDOM}")
+        differences = [line for line in differences if RANDOM not in line]
     if args.backbone:
         keys |= {"model_options": {"backbone": args.backbone}}
         keys |= (

@@ -74,7 +74,7 @@ class Draw:
             for rows in found.values()
             for content, row in sorted(rows.items(), key=lambda item: self._rank(item[0]))[: min(most, default=None)]
         }
-        taken |= chosen.keys()
+        taken.update(chosen)
         order = sorted(chosen, key=self._rank)
         return [made for content in order if (made := self._made(chosen[content])) is not None]
 
