@@ -88,7 +88,7 @@ def write_result(
             name: hashlib.sha256((folder / "report.json").read_bytes()).hexdigest()
             for name, folder in work.reports.items()
         },
-        "environment": {k: v for k, v in environment("cpu").items() if k not in ("device", "cuda")},
+        "environment": {k: v for k, v in environment("cpu").items() if k not in ("device", "cuda", "platform")},
         **(further or {}),
     }
     write_json(work.folder / "result.json", result)
@@ -129,7 +129,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         lines.append(f"| {row['what']} | {row['metric']} | {_number(row['theirs'])} | {ours} |")
     lines += _ablation(result["ablation"]) if "ablation" in result else []
     data = result["data"]
-    lines += ["", f"* Data: {', '.join(data['sources'])}."]
+    lines += ["", f"* Data: {', '.join(data['sources'])}{_drawn(data.get('drawn', {}))}."]
     for split, counts in data["splits"].items():
         lines.append(f"  {split}: {counts['real']:,} real, {counts['fake']:,} fake (`{counts['contents']}`).")
     for name, phases in result["lengths"].items():
@@ -189,6 +189,14 @@ def with_results(page: str, kept: Path = KEPT) -> str:
         parts.append(f"### {title}\n\n{found}\n")
     before, _, rest = page.partition(BEGIN)
     return f"{before}{BEGIN}\n{''.join(parts)}{END}{rest.partition(END)[2]}"
+
+
+def _drawn(drawn: Mapping[str, Any]) -> str:
+    """Say what was drawn of the sources, "" where that is everything."""
+    said = [f"at most {drawn['per_class']} images of a class"] if drawn.get("per_class") else []
+    said += [f"fakes of {', '.join(drawn['fakes'])}"] if drawn.get("fakes") else []
+    said += [f"real images of {', '.join(drawn['real_images'])}"] if drawn.get("real_images") else []
+    return "".join(f"; {one}" for one in said)
 
 
 def _ablation(found: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -163,7 +163,8 @@ def test_what_cannot_be_done_is_refused_in_a_line(programs, tmp_path, words, mes
 def a_result(**changes):
     return {
         "system": "s2", "is_full_length": True, "environment": {"cpus": 2}, "differences": ["other data."],
-        "data": {"sources": ["pool"], "splits": {"test": {"real": 1200, "fake": 5, "contents": "ab"}}},
+        "data": {"sources": ["pool"], "drawn": {"per_class": None, "fakes": ["a", "b"], "real_images": [], "seed": 1},
+                 "splits": {"test": {"real": 1200, "fake": 5, "contents": "ab"}}},
         "rows": [{"what": "clean", "metric": "f1", "theirs": 0.9476, "ours": {"test": 0.5, "unseen": None}}],
         "lengths": {"s2_efficientnet_b2": [{"phase": "frozen", "epochs": 20.0, "best_epoch": 17.0}]},
         "times": {"train": {"minutes": 60.2, "core_minutes": 31.0, "finished": True}}, "reports": {"report": "cd"},
@@ -173,6 +174,7 @@ def a_result(**changes):
 def test_a_table_says_what_is_known_and_no_more(programs):
     text = programs.table.markdown(a_result())
     assert "| clean | f1 | .9476 | .5000 | undefined |" in text and "1,200 real" in text
+    assert "* Data: pool; fakes of a, b." in text
     assert "frozen 20 (best: 17)" in text and "60 minutes, 31 of a core" in text and "mean nothing" not in text
     assert "mean nothing" in programs.table.markdown(a_result(is_full_length=False))
 
