@@ -53,27 +53,30 @@ class Work:
     models: dict[str, Path] = field(default_factory=dict)
     reports: dict[str, Path] = field(default_factory=dict)
 
-    def train(self, name: str, keys: Mapping[str, Any] | None = None, recipe: str | None = None) -> Path:
-        """Run a recipe, or go on with it; a finished run is taken as it is.
+    def train(self, recipe: str, keys: Mapping[str, Any] | None = None) -> Path:
+        """Run a recipe, or go on with it; a finished run of the same keys is taken as it is.
 
         Args:
-            name: The run's.
+            recipe: Its name, which is the run's too.
             keys: Of the recipe, over its own.
-            recipe: Its name; the run's if None.
 
         Returns:
             The model's folder.
+
+        Raises:
+            UserError: If the folder holds a run with other keys.
         """
-        out = self.folder / "runs" / name
-        self.models[name] = out / "model"
-        if not (out / "model" / "run.json").exists():
-            asked = load_recipe(recipe or name, words(self.recipe_keys(recipe or name, out, keys)))
-            print(f"{self.system}: training {name}", flush=True)
-            with self.timed(f"train {name}"):
-                train(asked)
-            if (out / "metrics.csv").exists():
-                learning_curves(out / "metrics.csv", out / "plots")
-        return self.models[name]
+        out = self.folder / "runs" / recipe
+        model = self.models[recipe] = out / "model"
+        asked = load_recipe(recipe, words(self.recipe_keys(recipe, out, keys)))
+        if (model / "run.json").exists():
+            return train(asked)  # which looks at the keys: a run that was cut short is no full one
+        print(f"{self.system}: training {recipe}", flush=True)
+        with self.timed(f"train {recipe}"):
+            train(asked)
+        if (out / "metrics.csv").exists():
+            learning_curves(out / "metrics.csv", out / "plots")
+        return model
 
     def recipe_keys(self, recipe: str, out: Path, keys: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the keys that a recipe gets.
@@ -83,44 +86,45 @@ class Work:
             out: The run's folder.
             keys: Those of this run alone.
         """
-        own = load_recipe(recipe, words({"data": self.data, **self.keys, **(keys or {})}))
+        asked = {**self.keys, **(keys or {})}
         found = {"data": self.data, "output_dir": str(out), "resume": True, "report_to": "none", "disable_tqdm": True}
-        batch = own.run.per_device_train_batch_size * own.run.gradient_accumulation_steps
+        own = load_recipe(recipe, words({"data": self.data, **asked}))
         if own.model.members:
-            return found | self.keys | dict(keys or {})
-        if self.per_pass and self.per_pass < own.run.per_device_train_batch_size:
+            return found | asked
+        run = own.run
+        if self.per_pass and self.per_pass < run.per_device_train_batch_size:
+            batch = run.per_device_train_batch_size * run.gradient_accumulation_steps
             found |= {
                 "per_device_train_batch_size": self.per_pass,
                 "gradient_accumulation_steps": max(1, round(batch / self.per_pass)),
-                "per_device_eval_batch_size": min(own.run.per_device_eval_batch_size, self.per_pass),
+                "per_device_eval_batch_size": min(run.per_device_eval_batch_size, self.per_pass),
             }
-        if self.steps and own.run.phases:
-            for number in range(len(own.run.phases)):
+        if self.steps and run.phases:
+            for number in range(len(run.phases)):
                 found |= {f"phases.{number}.epochs": None, f"phases.{number}.steps": self.steps}
         elif self.steps:
             found["max_steps"] = self.steps
         if self.is_smoke:
             found |= {"image_size": 32, "per_device_train_batch_size": 4, "gradient_accumulation_steps": 1}
             found |= {"eval_steps": self.steps, "save_only_model": True}
-        return found | self.keys | dict(keys or {})
+        return found | asked
 
-    def evaluate(
-        self, name: str, models: Sequence[Path], splits: Sequence[str] = (), **options: Any
-    ) -> dict[str, Any]:
-        """Evaluate models, or go on with it, and return the report; one that is there is read.
+    def evaluate(self, name: str, models: Sequence[Path], **options: Any) -> dict[str, Any]:
+        """Evaluate models on the work's splits, or go on with it, and return the report.
 
         Args:
-            name: The report's.
+            name: The report's. One that is there, and not older than its models, is read.
             models: Folders of models, or of checkpoints.
-            splits: Names of splits; those of the work if none.
             **options: Of `fakelens.evaluation.run.Options`.
         """
         out = self.reports[name] = self.folder / name
-        if not (out / "report.json").exists():
+        path = out / "report.json"
+        newest = max(weights.stat().st_mtime for model in models for weights in model.rglob("model.safetensors"))
+        if not path.exists() or path.stat().st_mtime < newest:
             print(f"{self.system}: evaluating {name}", flush=True)
             with self.timed(f"evaluate {name}"):
-                evaluate_models([str(m) for m in models], self.data, out, splits or self.splits, Options(**options))
-        return json.loads((out / "report.json").read_text(encoding="utf-8"))
+                evaluate_models([str(m) for m in models], self.data, out, self.splits, Options(**options))
+        return json.loads(path.read_text(encoding="utf-8"))
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:

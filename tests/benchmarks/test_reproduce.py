@@ -143,6 +143,10 @@ def test_a_killed_system_goes_on_with_its_next_phase(data, tmp_path):
     result = json.loads((tmp_path / "s2" / "result.json").read_text())
     assert [phase["phase"] for phase in result["lengths"]["s2_efficientnet_b2"]] == ["frozen", "hardened", "finetuned"]
     assert result["times"]["train s2_efficientnet_b2"]["finished"]
+    # A run that was cut short does not pass for a full one.
+    full = [word for word in command if word not in ("--steps", "2")]
+    refused = subprocess.run(full, env=environment, capture_output=True, text=True)
+    assert refused.returncode == 2 and "these keys differ: phases" in refused.stderr
 
 
 @pytest.mark.parametrize(
