@@ -72,8 +72,8 @@ def s4(work: Work, args: Namespace) -> dict[str, Any]:
         named = {f"{NETWORKS[n][0]}, {w}": m[n] for n in NETWORKS for w, m in (("before", before), ("after", after))}
         cam_panel(work.data, named, work.folder / "grad_cam.png")
         write_submission(work.data, ensemble, work.folder)
-    differences = [f"Data: {', '.join(Path(s).name for s in args.data)}, drawn by seed {args.draw['seed']}."]
-    differences += [] if args.pretrained else [f"ConvNeXt-Tiny and EfficientNet-B0: {RANDOM}"]
+    differences = [f"the data are {', '.join(Path(s).name for s in args.data)}, drawn by seed {args.draw['seed']}."]
+    differences += [] if args.pretrained else [f"ConvNeXt-Tiny and EfficientNet-B0 start {RANDOM}"]
     further = {"ablation": ablation(work, args.ablate)} if args.ablate != "none" else {}
     return write_result(work, rows, [*differences, *DIFFERENCES], further)
 

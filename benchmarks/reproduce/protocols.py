@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from projection import projected
-from sets import Draw, write_split
+from sets import Draw, about, write_split
 from table import Row, entry, overall, write_result
 from work import Work
 
@@ -17,7 +17,7 @@ from fakelens.data.splits.prepare import Preparation, prepare
 from fakelens.errors import UserError
 
 Splits = dict[str, dict[str, Any]]  # a split's name -> what `write_split` returned
-RANDOM = "random initial weights, where theirs are ImageNet's."
+RANDOM = "from random weights, where theirs start from ImageNet's."
 
 
 def s0(work: Work, args: Namespace) -> dict[str, Any]:
@@ -35,8 +35,9 @@ def s0(work: Work, args: Namespace) -> dict[str, Any]:
     }
     for name, (what, theirs) in stated.items():
         rows += overall(what if args.full else f"{what}, a check", report, work.models[name], theirs)
-    differences = _differences(args, "27,485 images of OpenFake in training, 3,557 in test")
-    differences += [] if args.full else ["MobileNetV2 and EfficientNetV2-S are trained for 1 epoch of 3, as a check."]
+    networks = "MobileNetV2 and EfficientNetV2-S"
+    differences = _differences(args, "27,485 images of OpenFake in training, 3,557 in test", networks)
+    differences += [] if args.full else [f"{networks} are trained for 1 epoch of 3, as a check."]
     further = {"projected": [projected(work.models[name]) for name in stated]}
     return write_result(work, rows, differences, further)
 
@@ -110,26 +111,26 @@ def make_data(work: Work, args: Namespace, write: Callable[[Path], Splits]) -> N
         UserError: If several SOURCEs are to be taken as they are.
     """
     names = [Path(spec).name if Path(spec).exists() else spec for spec in args.data]
-    about: dict[str, Any] = {"sources": names, "splits": {}}
+    record: dict[str, Any] = {"sources": names, "splits": {}}
     work.splits = (args.test_split, *([args.unseen_split] if args.unseen_split else []))
     if args.as_is:
         if len(args.data) > 1:
             raise UserError("--as_is takes one SOURCE with splits of its own: name one with --data.")
         work.data = args.data[0]
-        write_json(work.folder / "set.json", about)
+        write_json(work.folder / "set.json", record)
         return
     work.splits = ("test", *work.splits[1:])
     work.data = str(work.folder / "data")
-    about["drawn"] = {k: v for k, v in args.draw.items() if k != "sources"}
-    record = work.folder / "set.json"
-    if record.exists():
-        before = json.loads(record.read_text(encoding="utf-8"))
-        if other := [key for key in ("sources", "drawn") if before.get(key) != about[key]]:
+    record["drawn"] = {k: v for k, v in args.draw.items() if k != "sources"}
+    path = work.folder / "set.json"
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if other := [key for key in ("sources", "drawn") if before.get(key) != record[key]]:
             raise UserError(f"{work.folder} holds a run with other {other[0]}. Name another --output, or remove it.")
     else:
         with work.timed("data"), atomic_directory(work.folder / "data") as new:
-            about["splits"] = write(new)
-        write_json(record, about)
+            record["splits"] = write(new)
+        write_json(path, record)
     if args.unseen_split:
         work.splits = ("test", "unseen")
 
@@ -155,21 +156,21 @@ def _cut(new: Path, args: Namespace, draw: Draw) -> Splits:
     write_split(raw, "train", draw.rows(args.train_split, taken))
     report = prepare(str(raw), ["train"], new, Preparation(seed=draw.seed))
     shutil.rmtree(raw)
-    print(f"{report['result']}", flush=True)
-    splits = {name: counts | {"contents": "see prepare.json"} for name, counts in report["result"].items()}
-    return splits | unseen(new, args, draw, taken)
+    print(f"{report['result']}", flush=True)  # the counts of each class
+    return {split: about(new, split) for split in report["result"]} | unseen(new, args, draw, taken)
 
 
 def _views(args: Namespace) -> list[str]:
     return ["raw"] if args.smoke else ["raw", "normalised"]
 
 
-def _differences(args: Namespace, theirs: str) -> list[str]:
+def _differences(args: Namespace, theirs: str, networks: str = "all networks") -> list[str]:
     """Return what sets any run apart from theirs."""
-    found = [] if args.as_is else [f"Data: {', '.join(Path(s).name for s in args.data)}, where theirs are {theirs}."]
-    found += [] if args.pretrained else [f"All networks: {RANDOM}"]
+    names = ", ".join(Path(spec).name for spec in args.data)
+    found = [] if args.as_is else [f"the data are {names}, where theirs are {theirs}."]
+    found += [] if args.pretrained else [f"{networks} start {RANDOM}"]
     if args.batch:
         found.append(
-            f"Batches of theirs are accumulated from passes of {args.batch} images, with statistics of these."
+            f"batches of theirs are accumulated from passes of {args.batch} images, with statistics of these."
         )
     return found

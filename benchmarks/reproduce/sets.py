@@ -153,25 +153,33 @@ def augmented(rows: Sequence[Row], count: int, settings: Sequence[dict[str, Any]
 
 
 def write_split(folder: Path, split: str, rows: Sequence[Row]) -> dict[str, Any]:
-    """Write a split's shards, and return what is in them.
+    """Write a split's shards, and return what `about` says of them.
 
     Args:
         folder: Where to.
         split: Its name.
         rows: In their order.
-
-    Returns:
-        Counts of real images, of fakes and of each generator, and `contents`, a hash of which images there are.
     """
     for number in range(SHARDS):
         put_rows(folder / f"{split}-{number:05d}-of-{SHARDS:05d}.parquet", list(rows[number::SHARDS]))
-    contents = sorted(content_id(row["image"]) for row in rows)
-    labels = Counter(row["label"] for row in rows)
+    return about(folder, split)
+
+
+def about(folder: Path, split: str) -> dict[str, Any]:
+    """Return what is in a split: counts of real images, of fakes and of each generator, and a hash of the images.
+
+    Args:
+        folder: Of parquet shards.
+        split: Its name.
+    """
+    rows = [
+        (content_id(row["image"]), row["label"], row["generator"]) for row in read(open_source(str(folder), split))
+    ]
     return {
-        "real": labels["real"],
-        "fake": labels["fake"],
-        "generators": dict(Counter(row["model"] for row in rows if row["label"] == "fake").most_common()),
-        "contents": hashlib.sha256("".join(contents).encode()).hexdigest()[:16],
+        "real": sum(label == REAL for _, label, _ in rows),
+        "fake": sum(label == FAKE for _, label, _ in rows),
+        "generators": dict(Counter(generator for _, label, generator in rows if label == FAKE).most_common()),
+        "contents": hashlib.sha256("".join(sorted(content for content, _, _ in rows)).encode()).hexdigest()[:16],
     }
 
 
