@@ -141,6 +141,7 @@ def options_of(program: str) -> frozenset[str]:
         return frozenset(option for action in parsers[program]()._actions for option in action.option_strings)
     said, arguments, path = io.StringIO(), sys.argv, list(sys.path)
     sys.argv = [str(ROOT / program), "--help"]
+    sys.path.insert(0, str((ROOT / program).parent))  # as Python does for a program
     try:
         with redirect_stdout(said), suppress(SystemExit):
             runpy.run_path(sys.argv[0], run_name="__main__")
@@ -196,7 +197,7 @@ def faults(text: str) -> list[str]:
     found = [fault for command in commands(text) for fault in faults_of(command)]
     files = sorted({path for path in re.findall(rf"(?<![\w./-]){OURS}", text) if not (ROOT / path).exists()})
     found += [f"no file {path}" for path in files]
-    scripts = ("scripts/build_browser_space.py", "scripts/zoo.py")
+    scripts = ("scripts/build_browser_space.py", "scripts/zoo.py", "benchmarks/reproduce/reproduce.py")
     programs = ("recipe", "fakelens", "torchrun", "accelerate", *VERBS, *scripts)
     for span in spans(text):
         if span.startswith("--"):
