@@ -56,7 +56,7 @@ format: setup ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup ## print the ratios that the README quotes, measured side by side (not its folders, which want data)
+bench: setup ## print the ratios that the docs quote, measured side by side (not its folders, which want data)
 	@for f in $(wildcard benchmarks/*.py); do echo "== $$f"; $(BIN)/python $$f || exit 1; done
 
 docs: setup ## build the pages of docs/ into build/release/docs, those of verbs and recipe keys from the code

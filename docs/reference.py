@@ -23,7 +23,7 @@ from fakelens.data.transforms.degradations import Degradations
 from fakelens.training.attacks import AdversarialMix
 from fakelens.training.recipe.phase import Phase
 from fakelens.training.recipe.recipe import DataArguments, ModelArguments, RunArguments
-from fakelens.zoo.facts import networks
+from fakelens.zoo.facts import NETWORKS
 
 WIDTH = 100  # characters, of a help text
 
@@ -139,19 +139,19 @@ INHERITED = "Keys of transformers' `TrainingArguments`, with its defaults and it
 
 
 def networks_page() -> str:
-    """Return the page of the zoo's networks, their parameters counted."""
-    rows = ["| name | class | parameters | remote code | pretrained weights |", "|---|---|---|---|---|"]
-    for network in networks():
-        code = "not needed" if network.native else "needed"
+    """Return the page of the zoo's networks."""
+    rows = ["| name | class | parameters | class of | pretrained backbone (ImageNet) |", "|---|---|---|---|---|"]
+    for network in NETWORKS:
+        code = "transformers" if network.native else "fakelens"
         weights = f"`{network.pretrained}`" if network.pretrained else "none"
         rows.append(f"| `{network.name}` | `{network.architecture}` | {network.parameters:,} | {code} | {weights} |")
-    return f"# Networks\n\n{NETWORKS}\n\n" + "\n".join(rows) + "\n"
+    return f"# Networks\n\n{ABOUT_NETWORKS}\n\n" + "\n".join(rows) + "\n"
 
 
-NETWORKS = (
+ABOUT_NETWORKS = (
     "`build_detector(NAME)` builds any of these, and the recipe key `architecture` takes the name. `timm/NAME` builds "
-    "any network of timm, and `ensemble` joins several. Labels are always `{0: 'real', 1: 'fake'}`. Where remote code "
-    "is needed, transformers alone loads a published model with `trust_remote_code=True`; fakelens never needs it."
+    "any network of timm, and `ensemble` joins several. Labels are always `{0: 'real', 1: 'fake'}`. A class of "
+    "fakelens's loads in transformers after `import fakelens`, or with `trust_remote_code=True`."
 )
 
 
