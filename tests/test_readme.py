@@ -85,6 +85,7 @@ REPLACED = {
 # A verb or the name of a recipe -> what is added.
 TINY = {
     "publish": ["--examples", "none"],
+    "compare": ["--stability", "4"],  # images
     "custom_cnn.yaml": ["--image_size", "32", "--model_options", TINY_CNN, "--max_steps", "2"],
     "s0_efficientnetv2_s.yaml": ["--data", "SOURCE", "--pretrained", "false"]
     + ["--image_size", "32", "--max_steps", "1"],
