@@ -24,7 +24,7 @@ from pathlib import Path
 from fakelens.cli.script import parse, script
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "score.py"
-# Runs a file, and prints its process's peak memory in KiB. What `getrusage` says counts the process that forked it, too.
+# Runs a file and prints its process's peak memory in KiB. What `getrusage` says counts the one that forked it, too.
 WITH_PEAK = """
 import runpy, sys
 sys.argv = sys.argv[1:]
