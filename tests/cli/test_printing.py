@@ -32,14 +32,15 @@ def printed(monkeypatch, capsys):
 
 def test_a_table_of_many_says_each_verdict_in_short_and_sums_up(printed):
     failed, said = printed(row(NAME, 0.1), row("b.png", 0.804), row("c.png", 0.99), error_row("d", "m", "no image"))
-    words = " ".join(said.replace("│", " ").split())
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in said.splitlines() if line.startswith("│")]
+    words = " ".join(line[3] for line in lines)
     assert failed == 1 and "Probably a photograph." in words and "no image" in words
     assert "It leans towards AI-generated," in words
     end = "4 images: 1 real, 1 uncertain, 1 fake, 1 not scored. Scored by m: real below 0.29, fake from 0.979 on"
-    assert end in words and "…" not in said
+    assert end in " ".join(said.split()) and "…" not in said
+    assert max(map(len, said.splitlines())) == 80 and all(len(line) == 4 for line in lines)
     # The long name is there, folded at most.
-    cells = [line.split("│")[1].strip() for line in said.splitlines() if line.startswith("│")]
-    assert NAME in "".join(cells)
+    assert "".join(line[0] for line in lines).startswith(NAME)
 
 
 def test_one_image_gets_the_whole_sentence(printed):

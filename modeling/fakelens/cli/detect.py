@@ -71,5 +71,6 @@ def _scored(
     size = len(images) if progress.disable else max(1, detector.workers * detector.at_once(len(images)))
     for start in range(0, len(images), size or 1):
         part = images[start : start + size]
-        yield from detector(part, max_fpr, max(1, len(part)))
+        verdicts = detector(part, max_fpr, len(part))
         progress.advance(task, len(part))
+        yield from verdicts

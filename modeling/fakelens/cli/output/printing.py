@@ -49,9 +49,9 @@ def write_table(rows: Iterable[Row], scored_by: str = "") -> int:
     finally:  # after Ctrl-C, what there is
         console = Console()
         # Names are whole: what does not fit is folded, and short names leave their room to the words.
-        names = min(max((len(row["path"]) for row in found), default=0), console.width // 2)
+        names = max([len("image"), *(len(row["path"]) for row in found)])
         table = Table()
-        table.add_column("image", overflow="fold", min_width=names)
+        table.add_column("image", overflow="fold", width=min(names, console.width * 2 // 5))
         for heading in ("verdict", "P(fake)"):
             table.add_column(heading, no_wrap=True)
         table.add_column("in words", overflow="fold")

@@ -267,7 +267,8 @@ def _thresholds(model: dict[str, Any]) -> Thresholds:
     if "thresholds" in model:
         return Thresholds(**model["thresholds"])
     decision = model["decision_threshold"]
-    return Thresholds(*model.get("uncertain_band", (decision, decision)), decision)
+    real_below, fake_from = model.get("uncertain_band", (decision, decision))
+    return Thresholds(real_below, fake_from, decision)
 
 
 def _verdicts(overall: dict[str, Any], band: dict[str, Any]) -> dict[str, Any]:
