@@ -96,7 +96,8 @@ class Draw:
             raise UserError(missing)
 
     def _rank(self, content: str) -> tuple[int, str]:
-        return zlib.crc32(f"{self.seed}/{content}".encode()), content
+        # Not the hash that recipes hold images out by: the lowest of those would all be held out.
+        return zlib.crc32(f"draw/{self.seed}/{content}".encode()), content
 
     def _made(self, row: Row) -> Row | None:
         """Return a shard's row; None if its image cannot be decoded."""

@@ -15,6 +15,7 @@ from PIL import Image
 from fakelens.data.sources.opening import content_id, open_source
 from fakelens.data.sources.reading import read
 from fakelens.errors import UserError
+from fakelens.training.data.examples import held_out
 from tests.conftest import SCRIPTS, load_script
 from tests.readme import ROOT
 from tests.tiny_data import write_tiny_data
@@ -55,6 +56,11 @@ def test_the_same_images_are_drawn_whatever_the_shards(programs, data, tmp_path)
     assert sum(row["label"] == "real" for row in drawn[0]) == 9
     again = programs.sets.Draw([str(data)], per_class=9, seed=7).rows("train", set())
     assert set(contents(again)) != set(contents(drawn[0]))
+
+
+def test_the_draw_does_not_choose_what_recipes_hold_out(programs, data):
+    drawn = contents(programs.sets.Draw([str(data)], per_class=12, seed=42).rows("train", set()))
+    assert 0 < sum(held_out(content, 0.5, 42) for content in drawn) < len(drawn)
 
 
 def test_no_image_is_drawn_for_two_splits(programs, data):
