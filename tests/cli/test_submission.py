@@ -66,7 +66,12 @@ def test_the_script_writes_both_files_and_says_what_it_could_not_read(images, ti
 def test_all_well_is_exit_status_0_and_the_very_text_of_a_submission(images, tiny_model, tmp_path, script):
     (images / "3.png").unlink()
     out = tmp_path / "submission.json"
-    assert script.main(script.PredictArguments(str(tiny_model), str(images), submission=str(out), device="cpu")) == 0
+    assert (
+        script.main(
+            script.PredictArguments(model=str(tiny_model), data=str(images), submission=str(out), device="cpu")
+        )
+        == 0
+    )
     rows = predict_folder(load_detector(tiny_model, device="cpu"), images)
     expected = ", ".join(f'{{"index": {row.index}, "prediction": "{row.prediction}"}}' for row in rows)
     assert out.read_text() == f"[{expected}]\n" == submission(rows)
@@ -132,7 +137,7 @@ def test_a_score_that_is_no_number_is_an_error(images, tiny_model):
 def test_nothing_readable_writes_nothing(images, tiny_model, tmp_path, script):
     for path in images.iterdir():
         path.write_text("not an image")
-    arguments = script.PredictArguments(str(tiny_model), str(images), submission=str(tmp_path / "s.json"))
+    arguments = script.PredictArguments(model=str(tiny_model), data=str(images), submission=str(tmp_path / "s.json"))
     with pytest.raises(UserError, match="None of the 12 images"):
         script.main(arguments)
     assert list(tmp_path.iterdir()) == [images]
