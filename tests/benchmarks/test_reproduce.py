@@ -187,6 +187,8 @@ def test_a_table_says_what_is_known_and_no_more(programs):
     assert "* Data: pool; fakes of a, b." in text
     assert "frozen 20 (best: 17)" in text and "60 minutes, 31 of a core" in text and "mean nothing" not in text
     assert "mean nothing" in programs.table.markdown(a_result(is_full_length=False))
+    one = {"network": "ResNet-SE", "fraction": 0.0, "seeds": [42, 43], "clean": [0.5, 0.25], "attacked": [0.0, 0.1]}
+    assert "| 0 | 42, 43 | .5000, .2500 | 0, .1000 |" in programs.table.markdown(a_result(ablation=[one]))
 
 
 def test_results_are_collected_and_short_runs_are_not(programs, tmp_path):
