@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -95,9 +94,10 @@ class Draw:
         if not opened:
             raise UserError(missing)
 
-    def _rank(self, content: str) -> tuple[int, str]:
-        # Not the hash that recipes hold images out by: the lowest of those would all be held out.
-        return zlib.crc32(f"draw/{self.seed}/{content}".encode()), content
+    def _rank(self, content: str) -> str:
+        # Not CRC-32, by which recipes hold images out: the lowest of those would all be held out, or none of them, for
+        # the CRCs of one content behind two prefixes differ by a constant.
+        return hashlib.sha256(f"{self.seed}/{content}".encode()).hexdigest()
 
     def _made(self, row: Row) -> Row | None:
         """Return a shard's row; None if its image cannot be decoded."""
