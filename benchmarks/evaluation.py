@@ -91,7 +91,7 @@ def main(args: BenchmarkArguments) -> None:
         def decode_and_score(number: int) -> None:
             for path in batches[number]:
                 decode_image(path)
-            ours.score(inputs[number])
+            ours.predict(inputs[number])
 
         def limit() -> None:
             with workers(ours.workers) as pool:

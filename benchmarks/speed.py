@@ -109,7 +109,7 @@ def stages(detector: "Detector", paths: Sequence[str], clock: Callable[[], float
             "provenance": partial(read_provenance, data),
             "warnings": partial(warnings_for, image, data),
             "processor": partial(detector.process, [image]),
-            "network": partial(detector.score, inputs),
+            "network": partial(detector.predict, inputs),
         }
         for name, work in parts.items():
             taken.setdefault(name, []).append(1000 * seconds(work, clock))

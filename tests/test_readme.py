@@ -41,6 +41,7 @@ MODELS = (
     "runs/custom_cnn/model",
     "runs/openfake/model",
     "runs/continual/model",
+    "runs/finetune/model",
     "DIR",
     "A",
     "B",
@@ -57,13 +58,16 @@ NOT_RUN = {
     "fakelens space": "it serves until it is stopped; tests/space run the app",
     "python benchmarks/": "they take minutes",
     "python scripts/build_browser_space.py": "tests/space runs it, where `make browser` has fetched what it takes",
+    "fakelens leave-one-out finetune": "tests/evaluation/ablation leave collections out",
+    "fakelens score USER/NAME --output scores --push_to_hub": "tests/cli/verbs/test_score.py pushes to a Hub",
+    "fakelens score USER/NAME --output hf:": "tests/cli/verbs/test_score.py pushes to a Hub",
     "pip ": "it would change this environment",
 }
 # These are run by `make test-slow`, as processes of their own; all others by `make test`, in this process.
 SLOW = (
     "torchrun",
     "accelerate",
-    *(f"fakelens {name} " for name in ("ablate", "compare", "evaluate", "leave-one-out", "train")),
+    *(f"fakelens {name} " for name in ("ablate", "compare", "evaluate", "leave-one-out", "score", "train")),
 )
 SLOW += ("fakelens publish ",)  # needs the report of an evaluation before it
 
@@ -91,6 +95,8 @@ TINY = {
     + ["--image_size", "32", "--max_steps", "1"],
     "s2_efficientnet_b2.yaml": ["--pretrained", "false", "--holdout", "0.5"]
     + [word for phase in range(3) for word in (f"--phases.{phase}.epochs", "0.5")],
+    "finetune.yaml": ["--min_per_class", "1", "--eval_steps", "1"]
+    + [word for phase in range(2) for word in (f"--phases.{phase}.steps", "1")],
     "continual.yaml": ["--rehearsal", '["SOURCE"]', "--max_steps", "2", "--eval_steps", "1"],
     "patch_lens_openfake.yaml": [
         "--data",
@@ -129,6 +135,7 @@ def world(tiny_model, tmp_path_factory):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         make_image(64, 48, number).save(folder / name)
     shutil.copyfile(ROOT / "space" / "examples" / "photograph.png", folder / "photograph.png")
+    (folder / "list.txt").write_text("photo.jpg\ndownloads/a.jpg\n")
     splits = [f"path/to/folder/{split}" for split in ("train", "validation", "test")]
     for number, name in enumerate(f"{at}/{kind}" for at in ("data/raw", *splits) for kind in ("real", "fake")):
         (folder / name).mkdir(parents=True)
@@ -168,6 +175,10 @@ def tiny(command: Command) -> list[str]:
         recipe = f"{Path(command.arguments[0]).stem}.yaml"
         words += [*TINY[recipe], *(word for key, value in QUIET.items() for word in (f"--{key}", value))]
         words += ["--per_device_train_batch_size", "4", "--output_dir", f"runs/trained/{COMMANDS.index(command)}"]
+    elif command.verb == "score":
+        at = words.index("--output")
+        words[at + 1] = f"scores/{COMMANDS.index(command)}"
+        words[:at] = ["SOURCE" if word == "USER/NAME" else word for word in words[:at]]
     elif command.verb == "publish" and "--dry-run" not in words:
         words += ["--dry-run", f"runs/pushed/{COMMANDS.index(command)}"]  # tests/hub pushes
     return words + TINY.get(command.verb, [])
