@@ -127,7 +127,7 @@ def evaluate_models(
     rules = {path: options.model_rules.get(model, options.read.rules) for path, model in found}
     paths = [path for path, _ in found]
     names = short_names(paths)
-    check_label_map(options.read.rules, sources, rules, options.trust_remote_code)
+    check_label_map(options.read.rules, [one.classes for one in sources], rules, options.trust_remote_code)
     evaluated = []
     for path, name in zip(paths, names, strict=True):
         # One after the other: a folder of checkpoints need not fit in memory together.

@@ -1,6 +1,6 @@
 """A model's folder or Hub repo -> its network and image processor, from safetensors or ONNX and nothing else."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,7 +18,6 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 import fakelens.models  # noqa: F401  registers our classes, so that they load without code from a repo
 from fakelens.data.sources.label_rules import LabelRules
-from fakelens.data.sources.rows import Source
 from fakelens.errors import UserError
 from fakelens.inference.classes.readout import model_classes, read_classes
 from fakelens.inference.classes.zero_shot import ZeroShotClassifier, is_zero_shot
@@ -125,7 +124,10 @@ def _home_of(exported: Path) -> Path:
 
 
 def check_label_map(
-    rules: LabelRules, sources: Iterable[Source], models: Mapping[str, LabelRules], trust_remote_code: bool = False
+    rules: LabelRules,
+    data: Iterable[Sequence[str] | None],
+    models: Mapping[str, LabelRules],
+    trust_remote_code: bool = False,
 ) -> None:
     """Refuse classes of models that are not understood, and a class in a label map that neither data nor models have.
 
@@ -133,7 +135,8 @@ def check_label_map(
 
     Args:
         rules: What the user says of the data and of the models.
-        sources: The data; where only reading it all would tell its classes, nothing that `rules` names is refused.
+        data: Each source's classes; where only reading it all would tell them (None), nothing that `rules` names is
+            refused.
         models: Names of models, and what the user says of each; those of `rules` share its names.
         trust_remote_code: Run a repo's own code for its configuration.
 
@@ -142,9 +145,9 @@ def check_label_map(
     """
     names: list[str] = []
     all_known = True
-    for source in sources:
-        names += source.classes or ()
-        all_known = all_known and source.classes is not None
+    for classes in data:
+        names += classes or ()
+        all_known = all_known and classes is not None
     for model, own in models.items():
         config = _config_of(model, trust_remote_code)
         if config is None or is_zero_shot(config):  # loading the model says what is wrong; texts are no names

@@ -43,7 +43,7 @@ def files(folder):
 
 @pytest.fixture
 def unsplit(tmp_path):
-    """40 real and 40 fake images; 4 near copies of one, a name that two folders have, a damaged file."""
+    """40 real and 40 fake images; 4 near copies of one, a damaged file."""
     raw = tmp_path / "data" / "raw"
     for number in range(36):
         put(raw / "real" / f"{number}.png", png(number))
@@ -51,7 +51,7 @@ def unsplit(tmp_path):
         put(raw / "fake" / "deep" / f"{number}.png", png(1000 + number))
     for number in range(3):
         put(raw / "real" / f"copy-{number}.jpg", png(0, 60 + 10 * number))
-    put(raw / "authentic" / "5.png", png(99))
+    put(raw / "real" / "more" / "5.png", png(99))
     put(raw / "fake" / "damaged.png", png(0)[:100])
     return raw
 
@@ -73,11 +73,24 @@ def test_an_unsplit_folder_is_cut_at_the_fractions_with_whole_groups(unsplit):
     written = files(output)
     del written["prepare.json"]
     assert sorted(written.values()) == sorted(data for name, data in files(unsplit).items() if "damaged" not in name)
-    assert sum(name.endswith(("real/5.png", "real/5-2.png")) for name in written) == 2
     assert all(name.split("/")[2] == "deep" for name in written if "/fake/" in name)
     for split in ("train", "validation", "test"):
         read = list(examples(open_source(str(output), split), SkipLog()))
         assert [one.label for one in read].count(0) == numbers[{"validation": "val"}.get(split, split)][0]
+
+
+def test_folders_that_a_map_merges_may_hold_one_name_twice(tmp_path):
+    for number in range(10):
+        for at, folder in enumerate(("real", "authentic", "fake/a", "fake/b")):
+            put(tmp_path / "raw" / folder / f"{number}.png", png(100 * at + number))
+    arguments = ("--data", tmp_path / "raw", "--output", tmp_path / "processed")
+    assert "sound real" in run(*arguments).stderr
+    done = run(*arguments, "--label_map", "real=real|authentic")
+    assert done.returncode == 0, done.stderr
+    written = files(tmp_path / "processed")
+    del written["prepare.json"]
+    assert sorted(written.values()) == sorted(files(tmp_path / "raw").values())
+    assert sum(name.endswith(("real/5.png", "real/5-2.png")) for name in written) == 2
 
 
 def test_a_cut_is_by_content_and_an_added_file_moves_few(unsplit, tmp_path):

@@ -77,7 +77,7 @@ def main(args: CalibrateArguments) -> None:
     detector = load_detector(args.model, args.device, args.trust_remote_code, rules=read.rules)
     detector.require_pytorch()
     source, skips = open_source(args.data, args.split, read), SkipLog()
-    check_label_map(read.rules, [source], {args.model: read.rules}, args.trust_remote_code)
+    check_label_map(read.rules, [source.classes], {args.model: read.rules}, args.trust_remote_code)
     found = islice(examples(source, skips), args.limit)
     total = min((n for n in (source.rows, args.limit) if n is not None), default=None)
     progress = tqdm(found, total=total, desc="scoring", unit="image", disable=None)
