@@ -30,7 +30,7 @@ def model_folder(name: str) -> Path:
         The folder; it is not looked for.
 
     Raises:
-        Nothing.
+        TypeError: If the name is neither text nor a path.
 
     Examples:
         >>> from fakelens import model_folder
