@@ -78,7 +78,7 @@ def collect_space(folder: Path, models: list[str]) -> Files:
         for path in package.rglob("*.py")
         if folder not in path.parents  # in a wheel, the app itself lies in the package
     }
-    inside = (path for path in (package.parent / SHIPPED).rglob("*") if path.is_file())
+    inside = (path for path in (package.parent / SHIPPED).rglob("*") if path.is_file() and path.suffix != ".pyc")
     shipped: Files = {path.relative_to(package.parent).as_posix(): path for path in inside}
     if not models and not shipped:
         raise UserError(
