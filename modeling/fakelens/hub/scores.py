@@ -30,8 +30,8 @@ tags:
 ---
 # Scores of {{ data }}
 
-Every image of `{{ data }}`, split `{{ split }}`{{ revision }}, as [fakelens](https://pypi.org/project/fakelens) \
-{{ version }} scored it with `{{ model }}` (`{{ found.revision }}`). Nobody checked these verdicts.
+Every image of `{{ data }}`, split `{{ split }}`{{ revision }}, as fakelens {{ version }} \
+scored it with `{{ model }}` (`{{ found.revision }}`). Nobody checked these verdicts.
 
 | verdict | images |
 |---|---|

@@ -76,11 +76,11 @@ def side_by_side(report: dict[str, Any], split: str, cameras: Sequence[str] = ()
         row("verdict", lambda m: Thresholds(**m["thresholds"]).in_words()),
         row("recall", lambda m: _number(overall(m)["verdicts"]["recall"])),
         row("false positives", lambda m: _alarms([overall(m)])),
-        row("accuracy, two verdicts", lambda m: f"{_number(overall(m)['accuracy'])} {at(m['decision_threshold'])}"),
     ]
     if cameras:
         rows.append(row("... of cameras", lambda m: _alarms([result(m)["per_source"][name] for name in cameras])))
     rows += [
+        row("accuracy, two verdicts", lambda m: f"{_number(overall(m)['accuracy'])} {at(m['decision_threshold'])}"),
         row("ECE", lambda m: _number(overall(m)["ece"])),
         row("verdict stability", lambda m: _number(m.get("robustness", {}).get(split, {}).get("verdict_stability"))),
         row("AUROC less the first's", lambda m: _difference(report, split, first, models[0]["name"], m["name"])),
