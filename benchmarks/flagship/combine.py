@@ -96,8 +96,8 @@ def outcome(joint: Detector, scored: Scored, rows: Sequence[dict[str, Any]], bia
     tables = [table(odds[folds == fold], names[folds == fold], labels[folds == fold]) for fold in sorted(set(folds))]
     means = {fake: float(np.mean(list(values.values()))) for one in tables for fake, values in one["pairs"].items()}
     scores = expit(odds / joint.temperature + bias)
-    low, high = joint.uncertain_band
-    fake, real = scores >= high, scores < low
+    words = joint.thresholds().verdicts(scores)
+    fake, real = words == "fake", words == "real"
     cameras = (names == "cameras") & (labels == REAL)
     decided, wrong = fake | real, (fake & (labels == REAL)) | (real & (labels == FAKE))
     return {

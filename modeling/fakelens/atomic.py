@@ -9,6 +9,8 @@ from typing import Any
 
 from fakelens.errors import UserError
 
+UNFINISHED = ".part"  # the end of a file's name that `replacing` has not finished
+
 
 @contextmanager
 def atomic_directory(folder: Path) -> Iterator[Path]:
@@ -63,6 +65,34 @@ def write_file(path: Path, text: str) -> None:
 def write_json(path: Path, data: dict[str, Any]) -> None:
     """Write a JSON file atomically, its folder too where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(data, indent=2, default=str) + "\n", encoding="utf-8")
-    beside.replace(path)
+    with replacing(path) as beside:
+        beside.write_text(json.dumps(data, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file atomically: give a hidden one beside it, which takes its place when the block ends well.
+
+    Args:
+        path: The file; its folder is there. What a kill leaves is called `.NAME.part`.
+    """
+    part = path.with_name(f".{path.name}{UNFINISHED}")
+    yield part
+    part.replace(path)
+
+
+@contextmanager
+def writing(folder: Path, way_out: str) -> Iterator[None]:
+    """Say in one line what keeps a folder from being written.
+
+    Args:
+        folder: The folder.
+        way_out: What is kept of it, and what to do now.
+
+    Raises:
+        UserError: If the block ends with an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{folder} could not be written: {error.strerror or error}. {way_out}") from error

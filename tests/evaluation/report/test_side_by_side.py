@@ -122,7 +122,10 @@ def test_false_positives_on_cameras(tmp_path, tiny_model, parquet):
     models = [str(tiny_model), str(shutil.copytree(tiny_model, tmp_path / "other"))]
     options = Options(["raw"], device="cpu", audit=False, gallery=0)
     report = compare_models(models, str(parquet), tmp_path / "out", options=options, cameras=["first"])
-    row = next(row for row in side_by_side(report, "test", ["first"])[1] if row[0] == "... of cameras")
+    rows = side_by_side(report, "test", ["first"])[1]
+    names = [row[0] for row in rows]
+    assert names[names.index("... of cameras") - 1] == "false positives"
+    row = rows[names.index("... of cameras")]
     numbers = report["models"][0]["results"]["test"]["raw"]["per_source"]["first"]
     assert row[1].endswith(f"({numbers['verdicts']['real']['fake']} of {numbers['real']})")
     assert load_detector(tiny_model, "cpu").scores([make_image(1)]).shape == (1,)

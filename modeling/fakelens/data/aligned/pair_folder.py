@@ -1,36 +1,16 @@
 """The folder that content-aligned pairs are written to: each of its files is there whole or not at all."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fakelens.errors import UserError
+from fakelens.atomic import replacing
 
 TEXTS = ("id", "prompt", "label", "model", "type", "release_date", "source", "pair")
+WAY_OUT = "What is there is whole; free some space and run the same command again."  # where it cannot be written
 FEATURES = datasets.Features(dict.fromkeys(TEXTS, datasets.Value("string")) | {"image": datasets.Image()})
-
-
-@contextmanager
-def writing(output: Path) -> Iterator[None]:
-    """Say in one line what keeps a folder from being written.
-
-    Args:
-        output: The folder.
-
-    Raises:
-        UserError: If the block ends with an `OSError`.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"{output} could not be written: {error.strerror or error}. What is there is whole; free some space and "
-            "run the same command again."
-        ) from error
 
 
 def put(path: Path, data: bytes) -> None:
@@ -40,9 +20,8 @@ def put(path: Path, data: bytes) -> None:
         path: Its place; the folder is there.
         data: What it holds.
     """
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)
+    with replacing(path) as part:
+        part.write_bytes(data)
 
 
 def put_rows(path: Path, rows: list[dict[str, object]]) -> None:
@@ -52,7 +31,6 @@ def put_rows(path: Path, rows: list[dict[str, object]]) -> None:
         path: Its place; the folder is there.
         rows: Of OpenFake's columns with `id`, `source` and `pair`.
     """
-    part = path.with_name(f".{path.name}.part")
-    # `Dataset.to_parquet` would draw a progress bar of its own for every shard.
-    pq.write_table(pa.Table.from_pylist(rows, schema=FEATURES.arrow_schema), part, row_group_size=64)
-    part.replace(path)
+    with replacing(path) as part:
+        # `Dataset.to_parquet` would draw a progress bar of its own for every shard.
+        pq.write_table(pa.Table.from_pylist(rows, schema=FEATURES.arrow_schema), part, row_group_size=64)

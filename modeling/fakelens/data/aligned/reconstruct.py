@@ -21,8 +21,9 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
+from fakelens.atomic import writing
 from fakelens.data.aligned.autoencoders import Autoencoder
-from fakelens.data.aligned.pair_folder import put, put_rows, writing
+from fakelens.data.aligned.pair_folder import WAY_OUT, put, put_rows
 from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.sources.labels import REAL
 from fakelens.data.sources.opening import Source, content_id, row_bytes
@@ -118,7 +119,7 @@ def write_pairs(
     pairs = 0
     begin(output, source, [maker.name for maker in makers], settings, limit)
     with (
-        writing(output),
+        writing(output, WAY_OUT),
         tqdm(total=total, desc=f"reconstruct {source.split}", unit="image", disable=None) as progress,
     ):
         for number, rows in _chunks(real_rows, settings.shard_images):
@@ -205,7 +206,7 @@ def begin(
         del made_of["per_image"]
     text = json.dumps(made_of | {"split": source.split, "revision": source.revision}, indent=2) + "\n"
     note = output / f"{source.split}-{SETTINGS_FILE}"
-    with writing(output):
+    with writing(output, WAY_OUT):
         if note.exists():
             if note.read_text(encoding="utf-8") != text:
                 raise UserError(f"{output} was begun with other settings (see {note}). Name another --output.")

@@ -13,8 +13,9 @@ from safetensors import safe_open
 from safetensors.torch import save
 from tqdm import tqdm
 
+from fakelens.atomic import writing
 from fakelens.data.aligned.autoencoders import Autoencoder, ready
-from fakelens.data.aligned.pair_folder import put, writing
+from fakelens.data.aligned.pair_folder import WAY_OUT, put
 from fakelens.data.aligned.small_autoencoders import CROP, KINDS, Kind, SmallNetwork, as_autoencoder, train_autoencoder
 from fakelens.data.decode import ImageError, decode_image
 from fakelens.data.sources.labels import REAL
@@ -82,7 +83,7 @@ def open_small(
         images = training_images(source, seed, limit)
         for kind in tqdm(missing, desc="train small autoencoders", unit="autoencoder", disable=None):
             network = train_autoencoder(kind, images, steps, seed, device)
-            with writing(output):
+            with writing(output, WAY_OUT):
                 paths[kind.name].parent.mkdir(parents=True, exist_ok=True)
                 tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
                 put(paths[kind.name], save(tensors, {"made_of": made_of[kind.name]}))

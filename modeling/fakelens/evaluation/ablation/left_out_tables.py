@@ -25,7 +25,6 @@ def write_left_out(report: dict[str, Any], output: Path) -> None:
         "out (images as they are). Cells are AUROC of a collection's fakes against a collection of real images.",
         left_out_page(report),
     ]
-    output.mkdir(parents=True, exist_ok=True)
     write_json(output / "left_out.json", report)
     write_file(output / "left_out.md", "\n\n".join(page) + "\n")
 

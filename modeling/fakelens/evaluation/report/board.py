@@ -43,11 +43,7 @@ def write_board(report: dict[str, Any], path: Path, command: str, cameras: Seque
         lines += ["", f"## {split}, {facts['scored']} images", ""]
         lines += [table(["detector", *turned[0][1:]], [*turned[1:], yours])]
     lines += ["", *notes(report), "", MARK]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, "\n".join(lines) + (kept or "\n"))
-    except OSError as error:
-        raise UserError(f"{path} could not be written: {error.strerror or error}.") from error
+    write_file(path, "\n".join(lines) + (kept or "\n"))
 
 
 def check_board(path: Path) -> str:

@@ -2,8 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fakelens.atomic import write_file
+from fakelens.atomic import UNFINISHED, replacing, write_file, writing
 from fakelens.errors import UserError
 
 SCHEMA = pa.schema(
@@ -31,7 +30,10 @@ SCHEMA = pa.schema(
 RUN_FILE = ".score.json"  # hidden: readers of parquet folders pass it over
 NAME = "model"  # in that file: what the model was called, which decides nothing
 SHARD = re.compile(r"[\w.]+-(\d{5,})-\d{12,}\.parquet")  # split, process, first row
-UNFINISHED = ".part"
+WAY_OUT = (
+    "The shards that are there are whole; make room or name another folder with --output, and run the same command "
+    "again."
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class ScoreFolder:
             UserError: If it holds something else, belongs to another run, or cannot be written.
         """
         about = self.path / RUN_FILE
-        with writing(self.path):
+        with writing(self.path, WAY_OUT):
             self.path.mkdir(parents=True, exist_ok=True)
             # Listed first: another process may begin at the same time.
             others = sorted(path.name for path in self.path.iterdir() if not path.name.startswith("."))
@@ -155,29 +157,8 @@ class ShardWriter:
         folder = self.folder
         split = re.sub(r"[^\w.]", "_", folder.split)
         path = folder.path / f"{split}-{folder.rank:05d}-{rows[0]['row']:012d}.parquet"
-        part = path.with_name(f".{path.name}{UNFINISHED}")
-        with writing(folder.path):
+        with writing(folder.path, WAY_OUT), replacing(path) as part:
             pq.write_table(pa.Table.from_pylist(rows, SCHEMA), part)
-            part.replace(path)  # there whole or not at all
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Say in one line what keeps a folder of scores from being written.
-
-    Args:
-        folder: The folder.
-
-    Raises:
-        UserError: If the block ends with an `OSError`.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"{folder} could not be written: {error.strerror or error}. The shards that are there are whole; make "
-            "room or name another folder with --output, and run the same command again."
-        ) from None
 
 
 def count_verdicts(folder: ScoreFolder) -> tuple[dict[str, int], dict[str, int]]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fakelens.inference.detector import Detector, load_detector
+from fakelens.inference.thresholds import thresholds_of
 from fakelens.training.data.training_data import TrainingData
 from fakelens.training.loop.validation import measure_validation
 
@@ -57,17 +58,9 @@ def in_words(record: dict[str, Any]) -> str:
         lines += [f"  and {reason}" for reason in kept["why"][1:]]
         lines.append("  Calibrate on more images of yours with `fakelens calibrate`.")
     else:
-        count = record["calibration"]["count"]
-        lines.append(f"Calibration: new, from these {count} images: {_band(record['calibration'])}.")
+        count, verdicts = record["calibration"]["count"], thresholds_of(record["calibration"]).in_words()
+        lines.append(f"Calibration: new, from these {count} images: {verdicts}.")
     return "\n".join(lines)
-
-
-def _band(calibration: dict[str, Any]) -> str:
-    band = calibration["uncertain_band"]
-    if band is None:
-        return f"fake from {calibration['decision_threshold']:.3g}, never uncertain"
-    low, high = band
-    return f"real below {low:.3g}, fake from {high:.3g}" + (", uncertain between" if low < high else "")
 
 
 def _number(value: float | None) -> str:

@@ -15,6 +15,7 @@ import transformers
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 import fakelens
+from fakelens.atomic import replacing
 
 COLUMNS = (
     "phase", "step", "epoch", "loss", "learning_rate", "grad_norm", "eval_loss", "eval_accuracy", "eval_precision",
@@ -84,12 +85,10 @@ class EpochRecord(TrainerCallback):
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write a CSV of `COLUMNS` atomically: a reader never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
-    with beside.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
-    beside.replace(path)
 
 
 def environment(device: str) -> dict[str, Any]:

@@ -56,8 +56,8 @@ def measure_validation(detector: Detector, data: TrainingData) -> dict[str, Any]
     """
     scores, labels = score_validation(detector, data)
     metrics = detection_metrics(scores, labels, detector.threshold)
-    low, high = detector.uncertain_band
-    fake, real = scores >= high, scores < low
+    words = detector.thresholds().verdicts(scores)
+    fake, real = words == "fake", words == "real"
     wrong = (fake & (labels != FAKE)) | (real & (labels == FAKE))
     decided = int((fake | real).sum())
     return {name: metrics[name] for name in ("real", "fake", "auroc", "accuracy", "recall")} | {
