@@ -11,7 +11,7 @@ from PIL import Image
 from protocols import RANDOM, Splits, make_data, unseen
 from sets import Draw, augmented, split_in_two, write_split
 from table import Row, entry, overall, write_result
-from work import Work, words
+from work import Work
 
 from fakelens.atomic import write_file
 from fakelens.cli.submission import predict_folder, submission
@@ -23,7 +23,7 @@ from fakelens.evaluation.ablation.ablation import Ablation, ablate
 from fakelens.evaluation.plots.plots import STYLE, save
 from fakelens.explain.maps.heatmap import heat_map, overlay
 from fakelens.inference.detector import load_detector
-from fakelens.training.recipe.recipe import load_recipe
+from fakelens.training.recipe.recipe import load_recipe, overrides_of
 
 SIDE, PER_CLASS, AUGMENTED, VALIDATION = 32, 1000, 500, 0.2
 NETWORKS = {
@@ -90,7 +90,7 @@ def ablation(work: Work, network: str) -> list[dict[str, Any]]:
     """
     name = f"s4_{network}"
     recipe_keys = work.recipe_keys(name, work.folder / "unused", ON_DISK)
-    phase = load_recipe(name, words(recipe_keys)).run.phases[1]
+    phase = load_recipe(name, overrides_of(recipe_keys)).run.phases[1]
     keys = {k: v for k, v in recipe_keys.items() if not k.startswith("phases.") and k not in ("output_dir", "resume")}
     base = work.models[name].parent / "phases" / "00-base" / "model"
     keys |= {"start_from": str(base), "architecture": None, "image_size": None, "pretrained": False, "phases": [phase]}
@@ -100,7 +100,7 @@ def ablation(work: Work, network: str) -> list[dict[str, Any]]:
             recipe=name,
             key="phases.0.adversarial.fraction",
             values=FRACTIONS if seed == SEEDS[0] else ENDS,
-            overrides=words(keys | {"seed": seed}),
+            overrides=overrides_of(keys | {"seed": seed}),
             split="validation",
             attacks=["fgsm"],
         )

@@ -20,7 +20,7 @@ from fakelens.atomic import write_json
 from fakelens.evaluation.plots.plots import learning_curves
 from fakelens.evaluation.run import Options, evaluate_models
 from fakelens.training.loop.run import train
-from fakelens.training.recipe.recipe import load_recipe
+from fakelens.training.recipe.recipe import load_recipe, overrides_of
 
 BEAT = 15.0  # seconds between two notes of the time: what a kill loses
 
@@ -68,7 +68,7 @@ class Work:
         """
         out = self.folder / "runs" / recipe
         model = self.models[recipe] = out / "model"
-        asked = load_recipe(recipe, words(self.recipe_keys(recipe, out, keys)))
+        asked = load_recipe(recipe, overrides_of(self.recipe_keys(recipe, out, keys)))
         if (model / "run.json").exists():
             return train(asked)  # which looks at the keys: a run that was cut short is no full one
         print(f"{self.system}: training {recipe}", flush=True)
@@ -88,7 +88,7 @@ class Work:
         """
         asked = {**self.keys, **(keys or {})}
         found = {"data": self.data, "output_dir": str(out), "resume": True, "report_to": "none", "disable_tqdm": True}
-        own = load_recipe(recipe, words({"data": self.data, **asked}))
+        own = load_recipe(recipe, overrides_of({"data": self.data, **asked}))
         if own.model.members:
             return found | asked
         run = own.run
@@ -164,8 +164,3 @@ class Work:
         """Return the time of each part: minutes by the clock, and minutes of a core."""
         found = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(self.folder.glob("times/*.json"))]
         return {one.pop("part"): one for one in found}
-
-
-def words(keys: Mapping[str, Any]) -> list[str]:
-    """Return a recipe's keys as words of a command line."""
-    return [word for key, value in keys.items() for word in (f"--{key}", json.dumps(value))]

@@ -19,16 +19,12 @@ from fakelens.metrics.detection import detection_metrics
 from fakelens.training.data.training_data import open_training_data
 from fakelens.training.loop.initialisation import first_model, never_seen
 from fakelens.training.loop.run import train
-from fakelens.training.recipe.recipe import load_recipe
+from fakelens.training.recipe.recipe import load_recipe, overrides_of
 from tests.conftest import SCRIPTS
 from tests.tiny_data import image
 
 RECIPE = SCRIPTS.parent / "recipes" / "continual.yaml"
 QUIET = {"report_to": "none", "disable_tqdm": True, "use_cpu": True, "per_device_train_batch_size": 8}
-
-
-def words(keys):
-    return [word for key, value in keys.items() for word in (f"--{key}", json.dumps(value))]
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +61,7 @@ def base(tmp_path_factory, data):
 
 def continual(base, data, out, **keys):
     keys = {"start_from": base, "data": data, "rehearsal": data, "only_generators": "dusk", **QUIET, **keys}
-    return load_recipe(RECIPE, words(keys | {"output_dir": str(out)}))
+    return load_recipe(RECIPE, overrides_of(keys | {"output_dir": str(out)}))
 
 
 def test_rehearsal_keeps_the_old_while_the_new_is_learnt_and_the_record_tells_the_truth(base, data, tmp_path):
@@ -128,7 +124,7 @@ def test_a_detector_without_a_record_has_seen_who_knows_what(tiny_model, data, t
 def test_rehearsal_that_is_not_trained_on_is_not_read(base, data, tmp_path):
     """`continual.yaml` alone names OpenFake, which a machine without a network cannot open."""
     keys = {"start_from": base, "data": data, "only_generators": "dusk", "rehearsal_share": 0, **QUIET}
-    recipe = load_recipe(RECIPE, words(keys | {"output_dir": str(tmp_path)}))
+    recipe = load_recipe(RECIPE, overrides_of(keys | {"output_dir": str(tmp_path)}))
     assert recipe.data.rehearsal == ["ComplexDataLab/OpenFake:core"]
     opened = open_training_data(recipe.data, 42, ["Dusk"])
     assert opened.apart == {} and opened.train.spec == opened.validation.spec == data

@@ -9,15 +9,11 @@ from fakelens.cli.verbs.training import train as verb
 from fakelens.errors import UserError
 from fakelens.training.data.training_data import open_training_data
 from fakelens.training.loop.run import train
-from fakelens.training.recipe.recipe import DataArguments, load_recipe
+from fakelens.training.recipe.recipe import DataArguments, load_recipe, overrides_of
 from tests.abuse import make_image
 from tests.tiny_data import write_tiny_data
 
 QUIET = {"report_to": "none", "disable_tqdm": True, "use_cpu": True}
-
-
-def words(keys):
-    return [word for key, value in keys.items() for word in (f"--{key}", json.dumps(value))]
 
 
 def call(*arguments):
@@ -32,7 +28,7 @@ def tuned(sample, tmp_path_factory):
     # Faster than one would with images of one's own, and without what is done to them: seconds, not minutes.
     keys |= {"phases.0.steps": 10, "phases.1.steps": 60, "phases.1.learning_rate": 1e-3, "eval_steps": 60}
     keys |= {"degradations": [], **QUIET}
-    model = train(load_recipe("finetune", words(keys)))
+    model = train(load_recipe("finetune", overrides_of(keys)))
     return model, json.loads((model / "run.json").read_text())
 
 
@@ -59,7 +55,7 @@ def test_few_images_leave_the_shipped_calibration_and_it_is_said(tmp_path, capsy
         for image in range(30):
             make_image(96, 80, 100 * number + image).save(tmp_path / "mine" / kind / f"{image}.png")
     short = {"phases.0.steps": 2, "phases.1.steps": 2, "per_device_train_batch_size": 4, **QUIET}
-    call("--data", tmp_path / "mine", "--output_dir", tmp_path / "run", *words(short))
+    call("--data", tmp_path / "mine", "--output_dir", tmp_path / "run", *overrides_of(short))
     shown = capsys.readouterr()
     detector, shipped = load_detector(tmp_path / "run" / "model", "cpu"), load_detector("patch_lens", "cpu")
     for name in ("uncertain_band", "threshold", "temperature", "fpr_thresholds"):
@@ -84,11 +80,11 @@ def test_six_images_are_refused_in_one_line(tmp_path):
         for image in range(3):
             make_image(96, 80, 100 * number + image).save(tmp_path / "six" / kind / f"{image}.png")
     with pytest.raises(UserError, match="images to train on.*needed") as caught:
-        call("--data", tmp_path / "six", "--output_dir", tmp_path / "run", *words(QUIET))
+        call("--data", tmp_path / "six", "--output_dir", tmp_path / "run", *overrides_of(QUIET))
     assert "\n" not in str(caught.value) and not (tmp_path / "run" / "model").exists()
     tiny = write_tiny_data(tmp_path / "tiny", {"train": 16, "validation": 12})
     with pytest.raises(UserError, match="has 8 real and 8 fake images .* 20 of each are needed"):
-        call("--data", tiny, "--output_dir", tmp_path / "run", *words(QUIET))
+        call("--data", tiny, "--output_dir", tmp_path / "run", *overrides_of(QUIET))
 
 
 def test_a_validation_split_is_used_where_there_is_one(tmp_path):

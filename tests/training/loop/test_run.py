@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from fakelens import load_detector
 from fakelens.errors import UserError
 from fakelens.training.loop.run import train
-from fakelens.training.recipe.recipe import load_recipe
+from fakelens.training.recipe.recipe import load_recipe, overrides_of
 from tests.conftest import SCRIPTS
 from tests.tiny_data import GENERATORS, write_tiny_data
 
@@ -29,10 +29,6 @@ QUIET = {"report_to": "none", "disable_tqdm": True, "use_cpu": True}
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     return write_tiny_data(tmp_path_factory.mktemp("data") / "tiny")
-
-
-def words(keys):
-    return [word for key, value in keys.items() for word in (f"--{key}", json.dumps(value))]
 
 
 def write_recipe(folder, tiny, **keys):
@@ -66,7 +62,7 @@ def tiny_keys(path, data, out):
     "path", [p for p in RECIPES if p.stem not in ("s4_ensemble", "continual", "finetune")], ids=lambda path: path.stem
 )
 def test_every_recipe_runs_all_its_phases(path, data, tmp_path):
-    recipe = load_recipe(path, words(tiny_keys(path, data, tmp_path / "run")))
+    recipe = load_recipe(path, overrides_of(tiny_keys(path, data, tmp_path / "run")))
     model = train(recipe)
     record = json.loads((model / "run.json").read_text())
     assert [phase["name"] for phase in record["phases"]] == [phase.name for phase in recipe.phases]
@@ -85,7 +81,7 @@ def test_the_ensemble_recipe_trains_its_members_and_joins_them(data, tmp_path, m
     for key in ("data", "output_dir", "holdout", "report_to"):
         del overrides[key]
     keys = {"data": str(data), "output_dir": str(tmp_path / "run"), "holdout": 0.5, "member_overrides": overrides}
-    model = train(load_recipe(path, words(keys | {"report_to": "none", "use_cpu": True})))
+    model = train(load_recipe(path, overrides_of(keys | {"report_to": "none", "use_cpu": True})))
     members = json.loads((model / "run.json").read_text())["members"]
     assert [Path(m["model"]).parent.name for m in members] == [
         "s4_convnext_tiny",

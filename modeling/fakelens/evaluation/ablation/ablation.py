@@ -21,7 +21,7 @@ from fakelens.evaluation.attacks.adversarial import STRENGTHS, check_attack
 from fakelens.evaluation.run import Options, evaluate_models
 from fakelens.training.loop.run import train
 from fakelens.training.recipe.keys import current_keys, current_name
-from fakelens.training.recipe.recipe import Recipe, load_recipe
+from fakelens.training.recipe.recipe import Recipe, load_recipe, overrides_of
 
 RECORD = "ablation.json"
 OURS = ("output_dir", "resume")  # keys of a recipe that an ablation sets itself
@@ -119,9 +119,8 @@ def folder_name(text: str) -> str:
 def _read(ablation: Ablation, text: str, folder: Path) -> Recipe | UserError:
     """Return the recipe with one value in it, or why it does not take it."""
     ours = {"output_dir": str(folder), "resume": True, "run_name": f"{Path(ablation.recipe).stem}-{folder.name}"}
-    words = [word for key, value in ours.items() for word in (f"--{key}", json.dumps(value))]
     try:
-        return load_recipe(ablation.recipe, [*ablation.overrides, *words, f"--{ablation.key}={text}"])
+        return load_recipe(ablation.recipe, [*ablation.overrides, *overrides_of(ours), f"--{ablation.key}={text}"])
     except UserError as error:
         return error
 

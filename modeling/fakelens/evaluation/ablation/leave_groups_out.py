@@ -6,7 +6,6 @@ collections left out is the number to choose a recipe by. The folder:
     left_out.json        settings and results; left_out.md shows the same
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -26,7 +25,7 @@ from fakelens.evaluation.ablation.left_out import LABELS, TRAINED_ON, Group, fin
 from fakelens.evaluation.ablation.left_out_tables import write_left_out
 from fakelens.inference.detector import BATCH_SIZE, Detector, load_detector
 from fakelens.training.loop.run import train
-from fakelens.training.recipe.recipe import Recipe, load_recipe
+from fakelens.training.recipe.recipe import Recipe, load_recipe, overrides_of
 
 AT_LEAST = 20  # images of a collection, for an AUROC of its own
 PER_COLLECTION = 200
@@ -141,8 +140,7 @@ def _without(asked: LeaveGroupsOut, name: str, group: Group, folder: Path) -> Re
         "exclude_generators": [*(data.exclude_generators or ()), *group.names],
         "exclude_sources": [*(data.exclude_sources or ()), *group.names],
     }
-    words = [word for key, value in keys.items() for word in (f"--{key}", json.dumps(value))]
-    return load_recipe(name, [*asked.overrides, *words])
+    return load_recipe(name, [*asked.overrides, *overrides_of(keys)])
 
 
 def _sides(

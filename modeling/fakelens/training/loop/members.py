@@ -1,7 +1,6 @@
 """Train an ensemble's members by their own recipes, weigh them on the validation split, and join them in one model."""
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from fakelens.inference.detector import load_detector
 from fakelens.training.data.training_data import TrainingData
 from fakelens.training.loop.phases import Result
 from fakelens.training.loop.validation import score_validation
-from fakelens.training.recipe.recipe import DataArguments, Recipe, load_recipe
+from fakelens.training.recipe.recipe import DataArguments, Recipe, load_recipe, overrides_of
 from fakelens.zoo.ensembles import build_ensemble
 
 
@@ -29,8 +28,7 @@ def join_members(recipe: Recipe, out: Path, data: TrainingData, train: Callable[
         path = Path(member)
         if not path.is_dir():
             keys = shared | {"output_dir": str(out / "members" / path.stem)} | recipe.model.member_overrides
-            words = [word for key, value in keys.items() for word in (f"--{key}", json.dumps(value))]
-            path = train(load_recipe(path, words))
+            path = train(load_recipe(path, overrides_of(keys)))
         folders.append(path)
 
     device = str(recipe.run.device)

@@ -5,6 +5,8 @@ Its keys are the fields of three dataclasses, read by transformers' HfArgumentPa
 be overridden on the command line: `--learning_rate 1e-4`, and inside phases `--phases.0.steps 10`.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -291,6 +293,15 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
     _check_values(model, data)
     phases = [Phase.from_dict(p, f"phases.{i}") for i, p in enumerate(run.phases or [{}])]
     return Recipe(path.stem, model, data, run, phases, record, notes)
+
+
+def overrides_of(keys: Mapping[str, Any]) -> list[str]:
+    """Return a recipe's keys as `load_recipe` takes overrides, and a command line words.
+
+    Args:
+        keys: Their values as JSON takes them.
+    """
+    return [word for key, value in keys.items() for word in (f"--{key}", json.dumps(value))]
 
 
 def _complete(keys: dict[str, Any]) -> None:
