@@ -14,6 +14,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,10 @@ class BundleArguments:
     weights: str = field(metadata={"help": "Safetensors to start from: the trunk's, or a whole patch lens's."})
     output: str = field(metadata={"help": "New folder."})
     pairs: list[str] = field(default_factory=list, metadata={"help": "SOURCEs made by scripts/reconstruct.py."})
+    autoencoder: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Encoder and decoder of a tiny FLUX.2 autoencoder: pairs are made with it in training."},
+    )
     draw: str = field(
         default="{}",
         metadata={"help": "JSON: how train.py draws from it, other than by default (crops.py, `Draw`)."},
@@ -76,12 +81,21 @@ class Bundle:
     facts: dict[str, Any]
     weights: Path
 
-    def model(self, seed: int) -> Any:
-        """Build the network with the bundle's first weights; what they lack is drawn by the seed."""
+    def model(self, seed: int, **options: Any) -> Any:
+        """Build the network with the bundle's first weights; what they lack is drawn by the seed.
+
+        Args:
+            seed: Of the weights that are drawn.
+            **options: Of `PatchLensConfig`, such as `stages`.
+        """
         import torch
 
         torch.manual_seed(seed)
-        return build_detector("patch_lens", weights=str(self.weights))
+        return build_detector("patch_lens", weights=str(self.weights), **options)
+
+    def without(self, leave_out: Sequence[str]) -> "Bundle":
+        """Return the bundle as `read_bundle` does with `leave_out`, without reading it again."""
+        return _split(self, leave_out)
 
     @property
     def processor(self) -> Any:
@@ -98,7 +112,10 @@ def main(args: BundleArguments) -> dict[str, Any]:
     weights = Path(args.weights)
     if not weights.is_file():
         raise UserError(f"There are no weights at {weights}.")
-    room = args.max_mib * MIB - weights.stat().st_size - MIB  # one for parquet's own
+    autoencoder = [Path(path) for path in args.autoencoder]
+    if len(autoencoder) not in (0, 2) or not all(path.is_file() for path in autoencoder):
+        raise UserError("--autoencoder takes two files that are there: an encoder's weights, then a decoder's.")
+    room = args.max_mib * MIB - sum(path.stat().st_size for path in (weights, *autoencoder)) - MIB  # parquet's own
     if room <= 0:
         raise UserError(f"{weights} alone leaves no room in {args.max_mib:g} MiB. Raise --max_mib.")
     fractions = {"validation": VALIDATION, "pairs": PAIRS if args.pairs else 0.0}
@@ -115,6 +132,8 @@ def main(args: BundleArguments) -> dict[str, Any]:
         columns = {column: [row[column] for row in chosen[name]] for column in COLUMNS}
         pq.write_table(pa.table(columns), out / f"{name}.parquet", compression="none", row_group_size=500)
     shutil.copyfile(weights, out / "weights.safetensors")
+    for path, name in zip(autoencoder, ("encoder", "decoder"), strict=False):
+        shutil.copyfile(path, out / f"{name}.safetensors")
     size = sum(path.stat().st_size for path in out.iterdir()) / MIB
     facts = {
         "data": args.data,
@@ -180,26 +199,32 @@ def read_bundle(folder: Path, leave_out: Sequence[str] = ()) -> Bundle:
     """
     if not (folder / "bundle.json").is_file():
         raise UserError(f"{folder} is no bundle: it has no bundle.json. Make one with bundle.py.")
+    facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     parts = {name: _decoded(folder / f"{name}.parquet") for name in FILES}
-    everything = parts["train"] + parts["validation"]
+    whole = Bundle(parts["train"], parts["validation"], [], parts["pairs"], facts, folder / "weights.safetensors")
+    return _split(whole, leave_out)
+
+
+def _split(whole: Bundle, leave_out: Sequence[str]) -> Bundle:
+    everything = whole.train + whole.validation
     for pattern in leave_out:
         if not any(is_left_out(row, [pattern]) for row in everything):
             names = sorted({row["source"] for row in everything} | {row["generator"] for row in everything} - {"real"})
             raise UserError(f"--leave_out {pattern} matches no image. There are: {', '.join(names)}.")
-    kept = {name: [row for row in parts[name] if not is_left_out(row, leave_out)] for name in ("train", "validation")}
-    for name, rows in kept.items():
+    train, validation = (
+        [row for row in rows if not is_left_out(row, leave_out)] for rows in (whole.train, whole.validation)
+    )
+    for name, rows in (("train", train), ("validation", validation)):
         if len({row["label"] for row in rows}) < 2:
             raise UserError(f"Nothing of one class is left in {name} once {', '.join(leave_out)} are out.")
-    pairs = parts["pairs"]
-    kept_pairs = [
+    pairs = [
         row
-        for pair in zip(pairs[::2], pairs[1::2], strict=True)
+        for pair in zip(whole.pairs[::2], whole.pairs[1::2], strict=True)
         if not is_left_out(pair[0], leave_out)
         for row in pair
     ]
-    facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     left_out = [row for row in everything if is_left_out(row, leave_out)]
-    return Bundle(kept["train"], kept["validation"], left_out, kept_pairs, facts, folder / "weights.safetensors")
+    return Bundle(train, validation, left_out, pairs, whole.facts, whole.weights)
 
 
 def is_left_out(row: dict[str, Any], patterns: Sequence[str]) -> bool:
@@ -222,14 +247,16 @@ def _rows(specs: Sequence[str], split: str) -> list[dict[str, Any]]:
 
 
 def _decoded(path: Path) -> list[dict[str, Any]]:
-    found = []
-    for row in pq.read_table(path).to_pylist():
-        try:
-            image = decode_image(row.pop("bytes")).image
-        except ImageError:
-            continue
-        found.append(row | {"pixels": np.asarray(image)})
-    return found
+    with ThreadPoolExecutor() as threads:
+        return [row for row in threads.map(_with_pixels, pq.read_table(path).to_pylist()) if row]
+
+
+def _with_pixels(row: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        image = decode_image(row.pop("bytes")).image
+    except ImageError:
+        return None
+    return row | {"pixels": np.asarray(image)}
 
 
 if __name__ == "__main__":

@@ -15,20 +15,23 @@ OUTPUT gets `model/` (weights averaged over training, and the image processor; n
 import json
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from bundle import read_bundle
-from crops import CROP, GROUP, Batches, drawing
+from bundle import Bundle, read_bundle
+from crops import GROUP, Batches, Images, drawing
+from pairs import bundled_autoencoder, make
 from scoring import report
 
 from fakelens.cli.script import parse, script
 from fakelens.errors import UserError
 
 EVERY = 500  # steps between two checkpoints
+GROUPS = 32  # in a batch at most, on a GPU
 
 
 @dataclass
@@ -38,7 +41,7 @@ class TrainArguments:
     bundle: str = field(metadata={"help": "Folder written by bundle.py."})
     output: str = field(metadata={"help": "Folder for model, report and checkpoint."})
     steps: int = field(default=12_000, metadata={"help": "Batches."})
-    batch: int = field(default=64, metadata={"help": f"Crops of {CROP} pixels a step and process."})
+    batch: int = field(default=64, metadata={"help": "Crops a step and process."})
     minutes: float | None = field(
         default=None, metadata={"help": "Stop after so many, the schedule brought to its end in time (one process)."}
     )
@@ -57,21 +60,60 @@ class TrainArguments:
     draw: str = field(
         default="{}", metadata={"help": "JSON: how to draw, other than the bundle says (crops.py, `Draw`)."}
     )
+    model: str = field(default="{}", metadata={"help": "JSON: options of the patch lens, such as its stages."})
+    compile: bool = field(default=True, metadata={"help": "On a GPU, compile the network: slower to begin."})
+    made_pairs: int = field(
+        default=1, metadata={"help": "Pairs made of each real image, where the bundle has an autoencoder."}
+    )
 
 
 def main(args: TrainArguments) -> dict[str, Any]:
     """Train, score, write, and return the report."""
-    if args.steps < 2 or args.batch < GROUP or args.batch % GROUP:
-        raise UserError(f"--steps is 2 or more, and --batch a multiple of {GROUP}.")
+    check(args)
     device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     rank, ranks = _join(device)
-    drawing(args.draw)  # refused before the bundle is read
     bundle = read_bundle(Path(args.bundle), args.leave_out)
-    draw = drawing(args.draw, bundle.facts.get("draw"))
-    batches = Batches(bundle.train, bundle.pairs, draw, args.seed + 1000 * rank, device)
-    bundle.train.clear()  # the batches hold them now
+    images, packed = Images(bundle.train, device), Images(bundle.pairs, device)
+    bundle.train.clear()  # the device holds them now
     bundle.pairs.clear()
-    model = bundle.model(args.seed).to(device, memory_format=torch.channels_last)
+    made = make(images, bundled_autoencoder(Path(args.bundle), device), args.made_pairs, args.seed)
+    found = run(bundle, images, [packed, made], args, rank, ranks)
+    if rank == 0:
+        print(json.dumps({key: found[key] for key in ("left_out", "validation", "crops_per_second")}, indent=2))
+    if ranks > 1:
+        torch.distributed.barrier()
+    return found
+
+
+def check(args: TrainArguments) -> None:
+    """Refuse what cannot be, before anything is read."""
+    if args.steps < 2 or args.batch < GROUP or args.batch % GROUP:
+        raise UserError(f"--steps is 2 or more, and --batch a multiple of {GROUP}.")
+    drawing(args.draw)
+    try:
+        if not isinstance(json.loads(args.model), dict):
+            raise ValueError("it is no object")
+    except ValueError as error:
+        raise UserError(f"--model does not fit: {error}.") from None
+
+
+def run(
+    bundle: Bundle, images: Images, pairs: Sequence[Images], args: TrainArguments, rank: int = 0, ranks: int = 1
+) -> dict[str, Any]:
+    """Train on images that are in the device's memory, score, write, and return the report.
+
+    Args:
+        bundle: What else there is: first weights, and the rows that are scored.
+        images: Those trained on.
+        pairs: Sets of pairs, as `Batches` takes them.
+        args: The command line.
+        rank: This process's index.
+        ranks: Number of processes.
+    """
+    draw = drawing(args.draw, bundle.facts.get("draw"))
+    batches = Batches(images, pairs, draw, args.seed + 1000 * rank)
+    model = bundle.model(args.seed, **json.loads(args.model))
+    model = model.to(batches.device, memory_format=torch.channels_last)
     out = Path(args.output)
     out.mkdir(parents=True, exist_ok=True)
     facts = _train(model, batches, args, out / "checkpoint.pt", rank, ranks)
@@ -82,9 +124,6 @@ def main(args: TrainArguments) -> dict[str, Any]:
         model.save_pretrained(out / "model")
         bundle.processor.save_pretrained(out / "model")
         (out / "report.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-        print(json.dumps({key: found[key] for key in ("left_out", "validation", "crops_per_second")}, indent=2))
-    if ranks > 1:
-        torch.distributed.barrier()
     return found
 
 
@@ -108,10 +147,12 @@ def _train(
         batches.resume([value.cpu() for value in state["draws"]])
         torch.set_rng_state(state["dropout"].cpu())
     network = torch.nn.parallel.DistributedDataParallel(model, broadcast_buffers=False) if ranks > 1 else model
-    network = torch.compile(network) if device.type == "cuda" else network
+    network = torch.compile(network) if args.compile and device.type == "cuda" else network
     dtype, note = precision(device)
     if note and rank == 0:
         print(note, flush=True)
+    # On a GPU a batch is drawn in at most GROUPS parts, for each costs the processor a millisecond.
+    together = max(GROUP, args.batch // GROUPS // 2 * 2) if device.type == "cuda" else GROUP
     begun, first, loss_average = time.monotonic() - spent, step, math.nan
     model.train()
     while step < args.steps:
@@ -122,7 +163,7 @@ def _train(
                 break
         for group, times in zip(optimiser.param_groups, (1, 3), strict=True):
             group["lr"] = args.learning_rate * times * one_cycle(done)
-        pixels, labels = batches.batch(args.batch)
+        pixels, labels = batches.batch(args.batch, together)
         with torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None):
             logits = network(pixels.to(memory_format=torch.channels_last)).logits
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=args.label_smoothing)

@@ -31,16 +31,21 @@ def modules():
         import bundle
         import crops
         import degradations
+        import folds
+        import pairs
         import scoring
+        import train
 
         yield {
             "bundle": bundle,
             "crops": crops,
             "degradations": degradations,
+            "pairs": pairs,
             "scoring": scoring,
-            "train": load_script("train", FOLDER),
+            "train": train,
+            "folds": folds,
         }
-        for name in ("bundle", "crops", "degradations", "scoring"):
+        for name in ("bundle", "crops", "degradations", "folds", "pairs", "scoring", "train"):
             sys.modules.pop(name)
 
 
@@ -143,10 +148,8 @@ def test_a_batch_is_half_real_and_seeded(modules, packed):
     bundle = modules["bundle"].read_bundle(packed)
     drawn = []
     for seed in (1, 1, 2):
-        batches = modules["crops"].Batches(
-            bundle.train, bundle.pairs, modules["crops"].Draw(pairs=0.5), seed, torch.device("cpu")
-        )
-        drawn.append(batches.batch(16))
+        images, pairs = (modules["crops"].Images(rows, torch.device("cpu")) for rows in (bundle.train, bundle.pairs))
+        drawn.append(modules["crops"].Batches(images, [pairs], modules["crops"].Draw(pairs=0.5), seed).batch(16))
     pixels, targets = drawn[0]
     assert pixels.shape == (16, 3, 64, 64) and targets.tolist() == [[1, 0], [0, 1]] * 8
     assert pixels.min() >= -1 and pixels.max() <= 1
@@ -157,10 +160,62 @@ def test_mixed_crops_show_as_much_of_their_neighbour_as_their_targets_say(module
     rows = [{"pixels": np.full((90, 90, 3), 255 * label, np.uint8), "label": label} for label in (0, 1)]
     rows = [row | {"source": "s", "generator": "g"} for row in rows]
     draw = modules["crops"].Draw(real_fractions={}, resize=0, spectrum=0, noise=0, jpeg=0, hard=0, cutmix=0.5)
-    pixels, targets = modules["crops"].Batches(rows, [], draw, 1, torch.device("cpu")).batch(64)
+    images = modules["crops"].Images(rows, torch.device("cpu"))
+    pixels, targets = modules["crops"].Batches(images, [], draw, 1).batch(64)
     assert (pixels > 0).float().mean((1, 2, 3)).tolist() == pytest.approx(targets[:, 1].tolist(), abs=1e-6)
     assert targets.sum(1).tolist() == pytest.approx([1] * 64)
     assert 16 < ((targets > 0) & (targets < 1)).all(1).sum() < 48  # half of them, and none wholly
+
+
+def test_crops_are_as_large_as_asked_for(modules, packed):
+    images = modules["crops"].Images(modules["bundle"].read_bundle(packed).train, torch.device("cpu"))
+    pixels, _ = modules["crops"].Batches(images, [], modules["crops"].drawing('{"crop": 96}'), 1).batch(16, 16)
+    assert pixels.shape == (16, 3, 96, 96)
+    with pytest.raises(UserError, match="multiple of 16"):
+        modules["crops"].drawing('{"crop": 100}')
+
+
+def test_a_part_of_the_images_is_drawn_from_alone(modules):
+    levels = (10, 60, 110, 160)
+    rows = [{"pixels": np.full((90, 90, 3), level, np.uint8), "label": n % 2, "source": "s", "generator": "g"}
+            for n, level in enumerate(levels)]  # fmt: skip
+    part = modules["crops"].Images(rows, torch.device("cpu")).part([2, 3])
+    draw = modules["crops"].Draw(real_fractions={}, resize=0, spectrum=0, noise=0, jpeg=0, hard=0)
+    pixels, targets = modules["crops"].Batches(part, [], draw, 1).batch(16)
+    found = ((pixels.mean((1, 2, 3)) + 1) * 127.5).round().tolist()
+    assert found == [110 if target[0] else 160 for target in targets.tolist()]
+
+
+def test_pairs_are_made_of_real_images_by_the_autoencoder(modules, packed):
+    bundle = modules["bundle"].read_bundle(packed)
+    images = modules["crops"].Images(bundle.train, torch.device("cpu"))
+    made = modules["pairs"].make(images, Autoencoder("negative", 8, lambda p: 1 - p), 2, 1)
+    real = [row["source"] for row in images.rows if row["label"] == 0]
+    assert len(made) == 4 * len(real) and [row["label"] for row in made.rows] == [0, 1] * 2 * len(real)
+    assert [row["source"] for row in made.rows[::2]] == real * 2
+    assert (made.pixels[::2] == 255 - made.pixels[1::2]).all() and made.pixels.float().std() > 10
+    assert len(modules["pairs"].make(images, None, 2, 1)) == 0
+
+
+def test_an_autoencoder_travels_in_the_bundle_and_its_pairs_are_trained_on(modules, inputs, tmp_path):
+    from fakelens.data.aligned.tiny_autoencoder import tiny_decoder, tiny_encoder
+
+    torch.manual_seed(0)
+    for name, network in (("encoder", tiny_encoder()), ("decoder", tiny_decoder())):
+        save_file(network.half().state_dict(), tmp_path / f"{name}.safetensors")
+    files = [str(tmp_path / f"{name}.safetensors") for name in ("encoder", "decoder")]
+    arguments = modules["bundle"].BundleArguments(
+        **inputs | {"pairs": []}, output=str(tmp_path / "b"), autoencoder=files
+    )
+    modules["bundle"].main(arguments)
+    always, never = (
+        train(modules, tmp_path / "b", tmp_path / name, steps=2, draw=json.dumps({"pairs": fraction}))
+        for name, fraction in (("always", 1.0), ("never", 0.0))
+    )
+    assert always["loss"] != never["loss"]
+    arguments.autoencoder, arguments.output = files[:1], str(tmp_path / "c")
+    with pytest.raises(UserError, match="takes two files"):
+        modules["bundle"].main(arguments)
 
 
 def test_a_bundle_keeps_the_bytes_and_the_pairs(modules, packed, inputs):
@@ -204,11 +259,11 @@ def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(modules, packed, t
     train(modules, packed, tmp_path / "straight", steps=4)
     batch, taken = modules["train"].Batches.batch, []
 
-    def cut_off(self, size):
+    def cut_off(self, size, group):
         taken.append(size)
         if len(taken) == 4:
             raise KeyboardInterrupt
-        return batch(self, size)
+        return batch(self, size, group)
 
     monkeypatch.setattr(modules["train"].Batches, "batch", cut_off)
     with pytest.raises(KeyboardInterrupt):
@@ -357,3 +412,76 @@ def test_only_trainings_that_left_something_out_are_joined(modules, packed, tmp_
     train(modules, packed, tmp_path / "everything", steps=2)
     with pytest.raises(UserError, match="left nothing out"):
         combine.main(combine.CombineArguments(runs=[str(tmp_path / "everything")], output=str(tmp_path / "out")))
+
+
+WAYS = {
+    "as it is": {},
+    "without pairs": {"draw": {"pairs": 0}},
+    "high pass": {"model": {"high_pass": True}, "candidate": False},
+}
+
+
+def test_ways_are_tried_by_fold_and_the_best_is_trained_for_long(modules, runs, tmp_path, capsys):
+    """`runs` made a bundle in which cameras and another collection stand beside both generators."""
+    (tmp_path / "ways.json").write_text(json.dumps(WAYS))
+    folds = {"one": ["checker", "camera-*"], "other": ["stripes", "web"]}
+    arguments = modules["folds"].FoldsArguments(
+        bundle=str(runs[0].parent / "bundle"), ways=str(tmp_path / "ways.json"), output=str(tmp_path / "out"),
+        folds=json.dumps(folds), steps=2, long_steps=[3], jobs=2, batch=8, device="cpu",
+    )  # fmt: skip
+    found = modules["folds"].main(arguments)
+    assert set(found["short"]) == set(WAYS)
+    for row in found["short"].values():
+        assert set(row["collections"]) == {"checker (fakes)", "stripes (fakes)"} and row["crops"] == 32
+        assert row["macro"] == pytest.approx(np.mean(list(row["collections"].values())))
+    assert found["best"] in found["long"] and "high pass" not in found["long"]
+    best = tmp_path / "out" / "long" / found["best"]
+    assert sorted(path.name for path in best.iterdir()) == ["everything", "one", "other"]
+    report = json.loads((best / "one" / "report.json").read_text())
+    assert report["steps"] == 3 and report["arguments"]["leave_out"] == folds["one"]
+    assert "| high pass | 32 |" in capsys.readouterr().out
+    # A second time nothing is trained again.
+    stamps = [path.stat().st_mtime_ns for path in sorted((tmp_path / "out").rglob("model.safetensors"))]
+    assert modules["folds"].main(arguments)["best"] == found["best"]
+    assert [p.stat().st_mtime_ns for p in sorted((tmp_path / "out").rglob("model.safetensors"))] == stamps
+
+
+def test_all_that_is_better_than_the_first_way_is_taken_together(modules):
+    ways = {
+        "a": {},
+        "b": {"draw": {"jpeg": 1}},
+        "c": {"draw": {"jpeg": 0, "noise": 1}, "batch": 16},
+        "d": {"batch": 8},
+    }
+    tried = {name: {"macro": macro} for name, macro in (("a", 0.7), ("b", 0.72), ("c", 0.71), ("d", 0.69))}
+    chosen = modules["folds"].candidates(ways, tried)
+    assert list(chosen) == ["b", "c+b"]
+    assert chosen["c+b"] == {"draw": {"jpeg": 1, "noise": 1}, "model": {}, "batch": 16}
+    assert list(modules["folds"].candidates({"a": {}, "b": {}}, tried)) == ["b"]
+    with pytest.raises(UserError, match="No way could be trained"):
+        modules["folds"].candidates({"a": {}}, {"a": {"macro": None}})
+
+
+def test_time_is_shared_out_by_length(modules):
+    longest = modules["folds"]._longest
+    assert longest([10] * 6, 4) == 20 and longest([10, 10, 2, 2, 2], 3) == 10 and longest([10, 20], 1) == 30
+
+
+def test_a_way_that_fails_does_not_stop_the_others_and_bad_files_are_refused(modules, runs, tmp_path, capsys):
+    folds, bundle = modules["folds"], str(runs[0].parent / "bundle")
+    path = tmp_path / "ways.json"
+    common = {"bundle": bundle, "ways": str(path), "output": str(tmp_path / "out"), "device": "cpu", "batch": 8}
+    common |= {"folds": json.dumps({"one": ["checker", "camera-*"]}), "steps": 2, "long_steps": [2, 3]}
+    path.write_text(json.dumps({"good": {}, "bad": {"model": {"stages": 99}}}))
+    found = folds.main(folds.FoldsArguments(**common))
+    assert found["short"]["bad"]["macro"] is None and set(found["long"]) == {"good (2 steps)", "good (3 steps)"}
+    assert "bad/one failed: " in capsys.readouterr().out
+    for text, message in (("{", "no JSON"), ("[]", "no ways"), ('{"a": {"sharpness": 1}}', "unknown key sharpness")):
+        path.write_text(text)
+        with pytest.raises(UserError, match=message):
+            folds.main(folds.FoldsArguments(**common))
+    with pytest.raises(UserError, match="cannot be read"):
+        folds.main(folds.FoldsArguments(**common | {"ways": str(tmp_path / "none.json")}))
+    path.write_text('{"a": {}}')
+    with pytest.raises(UserError, match="matches no image"):
+        folds.main(folds.FoldsArguments(**common | {"folds": '{"one": ["nobody"]}'}))
