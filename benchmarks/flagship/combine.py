@@ -1,9 +1,11 @@
 r"""Join trainings that left collections out into one detector, calibrated on what each of them left out.
 
     python benchmarks/flagship/combine.py --runs runs/roland runs/dhanush runs/gpt-nano --output runs/flagship
+    python benchmarks/flagship/combine.py --runs W/roland W/dhanush W/gpt-nano --everything W/everything --output new
 
-Each run is one of train.py with `--leave_out`. Their weights are averaged (model soups, Wortsman et al. 2022,
-https://arxiv.org/abs/2203.05482; the runs began alike), so that the result learnt from every collection. Thresholds
+Each run is one of train.py with `--leave_out`. The weights are those of a training of the same way on everything, or
+the runs' mean (model soups, Wortsman et al. 2022, https://arxiv.org/abs/2203.05482) where they are so short that they
+stay near to what they began with: either way the result learnt from every collection. Thresholds
 come from images that the run which scores them left out (that its first weights never met them either is the caller's
 to see to): each run scores these, and its log-odds are
 brought to the scale of the joint weights' by a line fitted, without labels, on validation images. OUTPUT gets `model/`
@@ -51,6 +53,10 @@ class CombineArguments:
 
     runs: list[str] = field(metadata={"help": "Folders written by train.py, of one bundle, with --leave_out."})
     output: str = field(metadata={"help": "New folder."})
+    everything: str | None = field(
+        default=None, metadata={"help": "A training on everything, whose weights are taken; default: the runs' mean."}
+    )
+    bundle: str | None = field(default=None, metadata={"help": "Where the runs' bundle is, if it was moved."})
     limit: int = field(default=150, metadata={"help": "Images of a collection that are scored, at most."})
     max_fpr: float = field(
         default=0.05, metadata={"help": "Fraction of real images left out that may be predicted fake."}
@@ -65,17 +71,19 @@ def main(args: CombineArguments) -> dict[str, Any]:
     if (out / "model").exists():
         raise UserError(f"{out} holds a model already. Name a new folder with --output.")
     reports = [_report(Path(run)) for run in args.runs]
-    folder = Path(reports[0]["arguments"]["bundle"])
-    if any(Path(report["arguments"]["bundle"]) != folder for report in reports):
+    if any(report["bundle"] != reports[0]["bundle"] for report in reports):
         raise UserError("These runs were trained from different bundles; train all from one.")
-    _join_weights([Path(run) / "model" for run in args.runs], out / "model")
+    folder = Path(args.bundle or reports[0]["arguments"]["bundle"])
+    taken = [args.everything] if args.everything else args.runs
+    trained = [_report(Path(run), whole=args.everything is not None) for run in taken]
+    _join_weights([Path(run) / "model" for run in taken], out / "model")
     joint = Detector(*load_network(str(out / "model")), "joint", "cpu")
     scored, rows = _score_left_out(joint, args, reports, folder)
     record = fit(joint, scored, "0.5", "platt", args.max_fpr, args.max_miss)
     found = outcome(joint, scored, rows, record["bias"] * np.asarray(scored.effect))
     joint.model.save_pretrained(out / "model")
     joint.processor.save_pretrained(out / "model")
-    write_json(out / "model" / "run.json", _record(args, reports, record, found, joint))
+    write_json(out / "model" / "run.json", _record(args, reports, trained, record, found, joint))
     write_json(out / "left_out.json", found | {"calibration": record})
     print(markdown(found))
     return found
@@ -135,12 +143,12 @@ def markdown(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _report(run: Path) -> dict[str, Any]:
+def _report(run: Path, whole: bool = False) -> dict[str, Any]:
     try:
         report = json.loads((run / "report.json").read_text(encoding="utf-8"))
     except OSError:
         raise UserError(f"{run} holds no finished training: it has no report.json.") from None
-    if not report["arguments"]["leave_out"]:
+    if not whole and not report["arguments"]["leave_out"]:
         raise UserError(f"{run} left nothing out, so it has nothing to calibrate on. Train with --leave_out.")
     return report
 
@@ -214,24 +222,24 @@ def _rate(chosen: np.ndarray) -> dict[str, Any]:
 
 
 def _record(
-    args: CombineArguments, reports: Sequence[dict[str, Any]], calibration: dict[str, Any], found: dict[str, Any],
-    joint: Detector,
+    args: CombineArguments, reports: Sequence[dict[str, Any]], trained: Sequence[dict[str, Any]],
+    calibration: dict[str, Any], found: dict[str, Any], joint: Detector,
 ) -> dict[str, Any]:  # fmt: skip
-    first = reports[0]
+    first = trained[0]
     return {
         "name": "patch_lens",
         "recipe": {"architecture": "patch_lens", "license": args.license}
         | {key: first["arguments"][key] for key in ("steps", "batch", "learning_rate", "weight_decay", "average")}
         | {"draw": first["draw"], "leave_out": [report["arguments"]["leave_out"] for report in reports]},
         "started": now(),
-        "duration_s": sum(report["seconds"] for report in reports),
-        "environment": environment("cpu"),
-        "processes": len(reports),
+        "duration_s": sum(report["seconds"] for report in trained),
+        "environment": environment("cpu") | {"device": first["device"]},
+        "processes": len(trained),
         "data": {
             "description": "two development pools of images whose sources mostly state no licence",
             "rows": first["bundle"]["images"]["train"],
             "classes": ["real", "fake"],
-            "crops": sum(report["crops"] for report in reports),
+            "crops": sum(report["crops"] for report in trained),
             "first_weights_sha256": first["bundle"]["weights_sha256"],
         },
         "license": args.license,

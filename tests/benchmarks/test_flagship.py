@@ -405,6 +405,27 @@ def test_trainings_are_joined_and_calibrated_on_what_they_left_out(modules, runs
         combine.main(arguments)
 
 
+def test_a_training_on_everything_gives_the_weights_and_the_others_the_thresholds(modules, runs, tmp_path):
+    combine = load_script("combine", FOLDER)
+    bundle = runs[0].parent / "bundle"
+    train(modules, bundle, tmp_path / "everything", steps=4)
+    moved = shutil.copytree(bundle, tmp_path / "moved")
+    arguments = combine.CombineArguments(
+        runs=[str(run) for run in runs], everything=str(tmp_path / "everything"), output=str(tmp_path / "new"),
+        bundle=str(moved),
+    )  # fmt: skip
+    found = combine.main(arguments)
+    assert found["fraction decided"]["count"] == 64
+    name = "model.safetensors"
+    own, taken = (load_file(tmp_path / folder / "model" / name) for folder in ("everything", "new"))
+    assert torch.equal(own["backbone.conv_stem.weight"], taken["backbone.conv_stem.weight"])
+    record = json.loads((tmp_path / "new" / "model" / "run.json").read_text())
+    assert record["data"]["crops"] == 32 and record["recipe"]["leave_out"][0] == ["checker", "camera-*"]
+    arguments.everything, arguments.output = str(tmp_path / "none"), str(tmp_path / "other")
+    with pytest.raises(UserError, match="no finished training"):
+        combine.main(arguments)
+
+
 def test_only_trainings_that_left_something_out_are_joined(modules, packed, tmp_path):
     combine = load_script("combine", FOLDER)
     with pytest.raises(UserError, match="no finished training"):
