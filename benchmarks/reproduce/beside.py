@@ -10,6 +10,7 @@ from multiprocessing import parent_process
 from pathlib import Path
 
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 from fakelens.errors import UserError
 
@@ -31,10 +32,11 @@ def run_beside(calls: Mapping[str, Call], jobs: int) -> None:
     folder = str(Path(__file__).parent)
     if folder not in sys.path:
         sys.path.append(folder)  # `script` takes a program's own folder off, and a new process gets this path
+    method = multiprocessing.get_start_method()
     threads = max(1, torch.get_num_threads() // max(1, min(jobs, len(calls))))
 
     def wait_for(name: str) -> int:
-        process = multiprocessing.get_context("spawn").Process(target=_run, args=(name, calls[name], threads))
+        process = multiprocessing.get_context("spawn").Process(target=_run, args=(name, calls[name], threads, method))
         process.start()
         process.join()
         return process.exitcode or 0
@@ -45,9 +47,12 @@ def run_beside(calls: Mapping[str, Call], jobs: int) -> None:
         raise UserError(f"These failed, and all others finished: {'; '.join(failed)}. The same command goes on.")
 
 
-def _run(name: str, call: Call, threads: int) -> None:
+def _run(name: str, call: Call, threads: int, method: str) -> None:
     """Call in this new process; what a user can put right is one line and exit status 2."""
+    # Else its loader workers would be spawned too, and import everything anew in every epoch.
+    multiprocessing.set_start_method(method, force=True)
     torch.set_num_threads(threads)
+    disable_progress_bar()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         call()
