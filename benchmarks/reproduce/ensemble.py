@@ -128,7 +128,7 @@ def second_phases(work: Work, ablated: Mapping[int, tuple[Ablation, Path]]) -> d
 
 def train_fraction(work: Work, asked: Ablation, value: str, folder: Path) -> None:
     """Train one of an ablation's values, for `ablate` to evaluate."""
-    with work.timed(f"ablation, seed {folder.name.removeprefix('seed-')}, fraction {value}"):
+    with work.timed(f"ablation, {folder.name}, fraction {value}"):
         train(recipe_of(asked, value, folder))
 
 
