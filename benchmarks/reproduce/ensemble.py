@@ -2,10 +2,12 @@
 
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from beside import Call
 from matplotlib.figure import Figure
 from PIL import Image
 from protocols import RANDOM, Splits, make_data, unseen
@@ -19,10 +21,11 @@ from fakelens.data.sources.labels import FAKE, ID2LABEL, REAL
 from fakelens.data.sources.opening import examples, open_source
 from fakelens.data.sources.skips import SkipLog
 from fakelens.errors import UserError
-from fakelens.evaluation.ablation.ablation import Ablation, ablate
+from fakelens.evaluation.ablation.ablation import Ablation, ablate, folder_name, recipe_of
 from fakelens.evaluation.plots.plots import STYLE, save
 from fakelens.explain.maps.heatmap import heat_map, overlay
 from fakelens.inference.detector import load_detector
+from fakelens.training.loop.run import train
 from fakelens.training.recipe.recipe import load_recipe, overrides_of
 
 SIDE, PER_CLASS, AUGMENTED, VALIDATION = 32, 1000, 500, 0.2
@@ -52,14 +55,20 @@ def s4(work: Work, args: Namespace) -> dict[str, Any]:
         raise UserError("S4 draws its images, 1,000 of each class at 32 pixels: leave --as_is out.")
     make_data(work, args, lambda new: _write(new, args))
     work.splits = ("validation", *work.splits[1:])
-    for name in NETWORKS:
-        work.train(name, ON_DISK)
-    members = [str(work.models[name]) for name in NETWORKS]
+    work.ahead(work.trainings(dict.fromkeys(NETWORKS, ON_DISK)))
+    members = [str(work.train(name, ON_DISK)) for name in NETWORKS]
     ensemble = work.train("s4_ensemble", {"holdout": None, "members": members})
     before = {name: work.models[name].parent / "phases" / "00-base" / "model" for name in NETWORKS}
     after = {name: work.models[name] for name in NETWORKS}
     models = [*before.values(), *after.values(), ensemble]
-    report = work.evaluate("report", models, views=["raw"], attacks=["fgsm"], robustness=True, audit=False)
+    found: dict[str, Any] = {"views": ["raw"], "attacks": ["fgsm"], "robustness": True, "audit": False}
+    ablated = ablations(work, args.ablate) if args.ablate != "none" else {}
+    # The ensemble first: it takes the longest.
+    work.ahead(work.evaluations("report", models[::-1], **found) | second_phases(work, ablated))
+    work.ahead({"report": partial(work.evaluate, "report", models, **found)} | {
+        f"ablation, seed {seed}": partial(ablate_seed, work, *one) for seed, one in ablated.items()
+    })  # fmt: skip
+    report = work.evaluate("report", models, **found)
     rows: list[Row] = []
     for name, (what, accuracy) in NETWORKS.items():
         rows += overall(what, report, after[name], {"accuracy": accuracy})
@@ -74,8 +83,59 @@ def s4(work: Work, args: Namespace) -> dict[str, Any]:
         write_submission(work.data, ensemble, work.folder)
     differences = [f"the data are {', '.join(Path(s).name for s in args.data)}, drawn by seed {args.draw['seed']}."]
     differences += [] if args.pretrained else [f"ConvNeXt-Tiny and EfficientNet-B0 start {RANDOM}"]
-    further = {"ablation": ablation(work, args.ablate)} if args.ablate != "none" else {}
+    further = {"ablation": ablation(work, args.ablate)} if ablated else {}
     return write_result(work, rows, [*differences, *DIFFERENCES], further)
+
+
+def ablations(work: Work, network: str) -> dict[int, tuple[Ablation, Path]]:
+    """Return what to train, and where, for each seed: the second phase at five fractions, at the two ends with others.
+
+    Args:
+        work: Whose base is taken.
+        network: Such as "resnet_se".
+    """
+    name = f"s4_{network}"
+    recipe_keys = work.recipe_keys(name, work.folder / "unused", ON_DISK)
+    phase = load_recipe(name, overrides_of(recipe_keys)).run.phases[1]
+    keys = {k: v for k, v in recipe_keys.items() if not k.startswith("phases.") and k not in ("output_dir", "resume")}
+    base = work.models[name].parent / "phases" / "00-base" / "model"
+    keys |= {"start_from": str(base), "architecture": None, "image_size": None, "pretrained": False, "phases": [phase]}
+    return {
+        seed: (
+            Ablation(
+                recipe=name,
+                key="phases.0.adversarial.fraction",
+                values=FRACTIONS if seed == SEEDS[0] else ENDS,
+                overrides=overrides_of(keys | {"seed": seed}),
+                split="validation",
+                attacks=["fgsm"],
+            ),
+            work.folder / f"ablation_{network}" / f"seed-{seed}",
+        )
+        for seed in SEEDS
+    }
+
+
+def second_phases(work: Work, ablated: Mapping[int, tuple[Ablation, Path]]) -> dict[str, Call]:
+    """Return the ablation's trainings that are not finished, for `Work.ahead`."""
+    return {
+        f"ablation, seed {seed}, fraction {value}": partial(train_fraction, work, asked, value, folder)
+        for seed, (asked, folder) in ablated.items()
+        for value in asked.values
+        if not (folder / folder_name(value) / "model" / "run.json").exists()
+    }
+
+
+def train_fraction(work: Work, asked: Ablation, value: str, folder: Path) -> None:
+    """Train one of an ablation's values, for `ablate` to evaluate."""
+    with work.timed(f"ablation, {folder.name}, fraction {value}"):
+        train(recipe_of(asked, value, folder))
+
+
+def ablate_seed(work: Work, asked: Ablation, folder: Path) -> dict[str, Any]:
+    """Train and evaluate what is not yet, and return the record of it all."""
+    with work.timed(f"ablation, {folder.name}"):
+        return ablate(asked, folder)
 
 
 def ablation(work: Work, network: str) -> list[dict[str, Any]]:
@@ -88,32 +148,16 @@ def ablation(work: Work, network: str) -> list[dict[str, Any]]:
     Returns:
         For each fraction: `fraction`, `seeds`, and by seed `clean` and `attacked`, the accuracy at FGSM .05.
     """
-    name = f"s4_{network}"
-    recipe_keys = work.recipe_keys(name, work.folder / "unused", ON_DISK)
-    phase = load_recipe(name, overrides_of(recipe_keys)).run.phases[1]
-    keys = {k: v for k, v in recipe_keys.items() if not k.startswith("phases.") and k not in ("output_dir", "resume")}
-    base = work.models[name].parent / "phases" / "00-base" / "model"
-    keys |= {"start_from": str(base), "architecture": None, "image_size": None, "pretrained": False, "phases": [phase]}
     found: dict[str, dict[str, Any]] = {}
-    for seed in SEEDS:
-        asked = Ablation(
-            recipe=name,
-            key="phases.0.adversarial.fraction",
-            values=FRACTIONS if seed == SEEDS[0] else ENDS,
-            overrides=overrides_of(keys | {"seed": seed}),
-            split="validation",
-            attacks=["fgsm"],
-        )
-        with work.timed(f"ablation, seed {seed}"):
-            results = ablate(asked, work.folder / f"ablation_{network}" / f"seed-{seed}")["results"]
-        for one in results:
+    for seed, (asked, folder) in ablations(work, network).items():
+        for one in ablate_seed(work, asked, folder)["results"]:
             if one["status"] != "done":
                 raise UserError(f"The ablation's fraction {one['value']} failed: {one['error']}")
             attacked = next(row["accuracy"] for row in one["attacks"]["fgsm"] if row["eps"] == EPS)
             entry = found.setdefault(str(one["value"]), {"seeds": [], "clean": [], "attacked": []})
             for key, value in (("seeds", seed), ("clean", one["metrics"]["accuracy"]), ("attacked", attacked)):
                 entry[key].append(value)
-    return [{"network": NETWORKS[name][0], "fraction": float(value)} | one for value, one in found.items()]
+    return [{"network": NETWORKS[f"s4_{network}"][0], "fraction": float(value)} | one for value, one in found.items()]
 
 
 def cam_panel(data: str, models: Mapping[str, Path], path: Path) -> None:

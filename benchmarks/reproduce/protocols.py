@@ -4,6 +4,7 @@ import json
 import shutil
 from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,14 @@ RANDOM = "from random weights, where theirs start from ImageNet's."
 def s0(work: Work, args: Namespace) -> dict[str, Any]:
     """Train the custom CNN for 30 epochs; MobileNetV2 and EfficientNetV2-S for one as a check, or with --full."""
     make_data(work, args, lambda new: _drawn(new, args, Draw(**args.draw)))
-    work.train("s0_custom_cnn")
     short = {} if args.full else {"num_train_epochs": 1, "eval_steps": None}
-    for name in ("s0_mobilenet_v2", "s0_efficientnetv2_s"):
-        work.train(name, short)
-    report = work.evaluate("report", list(work.models.values()), views=_views(args))
+    recipes: dict[str, dict[str, Any]] = {
+        "s0_custom_cnn": {}, "s0_mobilenet_v2": short, "s0_efficientnetv2_s": short
+    }  # fmt: skip
+    work.ahead(work.trainings(recipes))
+    models = [work.train(name, keys) for name, keys in recipes.items()]
+    work.ahead(work.evaluations("report", models, views=_views(args)))
+    report = work.evaluate("report", models, views=_views(args))
     rows = overall("custom CNN", report, work.models["s0_custom_cnn"], {"accuracy": 0.7073, "f1": 0.7090})
     stated = {
         "s0_mobilenet_v2": ("MobileNetV2", {"accuracy": 0.9545, "f1": 0.9528}),
@@ -51,10 +55,13 @@ def s1(work: Work, args: Namespace) -> dict[str, Any]:
         "s1_efficientnet_b0": ("EfficientNet-B0", {"accuracy": 0.9240, "f1": 0.9227}),
         "s1_resnet50": ("ResNet-50", {"accuracy": 0.9359, "f1": 0.9351}),
     }
+    keys, options = {"save_total_limit": 8}, {"views": _views(args), "gallery": 0}
+    work.ahead(work.trainings(dict.fromkeys(stated, keys)))
+    checkpoints = {name: work.train(name, keys).parent / "phases" / "00-train" for name in stated}
+    reports = {f"every_checkpoint_{name}": [folder] for name, folder in checkpoints.items()}
+    work.ahead({f"evaluating {n}": partial(work.evaluate, n, folder, **options) for n, folder in reports.items()})
     for name, (what, theirs) in stated.items():
-        model = work.train(name, {"save_total_limit": 8})
-        checkpoints = model.parent / "phases" / "00-train"
-        report = work.evaluate(f"every_checkpoint_{name}", [checkpoints], views=_views(args), gallery=0)
+        report = work.evaluate(f"every_checkpoint_{name}", [checkpoints[name]], **options)
         last = Path(report["models"][-1]["path"])
         rows += overall(f"{what}, last epoch", report, last, theirs)
     return write_result(work, rows, _differences(args, "140,000 faces of 256 pixels in training, 10,905 in test"))
@@ -63,7 +70,10 @@ def s1(work: Work, args: Namespace) -> dict[str, Any]:
 def s2(work: Work, args: Namespace) -> dict[str, Any]:
     """Train in three steps on 32-pixel images, and evaluate clean, under FGSM, and both together."""
     make_data(work, args, lambda new: _drawn(new, args, Draw(**args.draw, side=32)))
-    model = work.train("s2_efficientnet_b2")
+    keys, differences = _backbone(
+        args, _differences(args, "CIFAKE's 100,000 images in training, 20,000 in test"), "B2"
+    )
+    model = work.train("s2_efficientnet_b2", keys)
     report = work.evaluate("report", [model], views=["raw"], attacks=["fgsm"], strengths=[0.0, 0.05], audit=False)
     found = entry(report, model)["scenarios"]
     stated = {
@@ -76,23 +86,13 @@ def s2(work: Work, args: Namespace) -> dict[str, Any]:
         for what, theirs in stated.items()
         for metric, number in theirs.items()
     ]
-    differences = _differences(args, "CIFAKE's 100,000 images in training, 20,000 in test")
     return write_result(work, rows, differences, {"threshold": entry(report, model)["decision_threshold"]})
 
 
 def s3(work: Work, args: Namespace) -> dict[str, Any]:
     """Split 70/15/15, train the head for 5 epochs and the last 30 layers for 10, and evaluate."""
     make_data(work, args, lambda new: _cut(new, args, Draw(**args.draw)))
-    keys: dict[str, Any] = {}
-    differences = _differences(args, "data of the user's own")
-    if args.weights:
-        keys = {"weights": str(Path(args.weights).resolve())}
-        differences = [line for line in differences if RANDOM not in line]
-    if args.backbone:
-        keys |= {"model_options": {"backbone": args.backbone}}
-        if "lite" in args.backbone:  # whose weights were made with these
-            keys |= {"processor_options": {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}}
-        differences.append(f"the backbone is timm's `{args.backbone}`, where theirs is EfficientNet-B0.")
+    keys, differences = _backbone(args, _differences(args, "data of the user's own"), "B0")
     model = work.train("s3_efficientnet_b0", keys)
     report = work.evaluate("report", [model], views=_views(args))
     rows = overall("EfficientNet", report, model, {"accuracy": ".90 to .95", "auroc": ".95 to .98"})
@@ -158,6 +158,23 @@ def _cut(new: Path, args: Namespace, draw: Draw) -> Splits:
     shutil.rmtree(raw)
     print(f"{report['result']}", flush=True)  # the counts of each class
     return {split: about(new, split) for split in report["result"]} | unseen(new, args, draw, taken)
+
+
+def _backbone(args: Namespace, differences: list[str], theirs: str) -> tuple[dict[str, Any], list[str]]:
+    """Return the keys of a recipe that trains another backbone, or from other weights, and what differs then."""
+    keys: dict[str, Any] = {}
+    if args.weights:
+        keys = {"weights": str(Path(args.weights).resolve())}
+        differences = [line for line in differences if RANDOM not in line]
+    if args.backbone:
+        keys |= {"model_options": {"backbone": args.backbone}}
+        if "lite" in args.backbone:  # whose weights were made with these
+            keys |= {"processor_options": {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}}
+        differences = [
+            *differences,
+            f"the backbone is timm's `{args.backbone}`, where theirs is EfficientNet-{theirs}.",
+        ]
+    return keys, differences
 
 
 def _views(args: Namespace) -> list[str]:

@@ -49,9 +49,11 @@ def make_parser() -> argparse.ArgumentParser:
     add("--real_images", nargs="+", default=[], help="draw these collections' real images alone (column source)")
     add("--seed", type=int, default=42, help="of the draw and of training (default: 42)")
     add("--pretrained", action="store_true", help="start from the weights that the recipes name, from the Hub")
-    add("--weights", help="S3: safetensors file that the backbone starts from")
-    add("--backbone", help="S3: timm's name of another backbone, such as tf_efficientnet_lite0")
+    add("--weights", help="S2 and S3: safetensors file that the backbone starts from")
+    add("--backbone", help="S2 and S3: timm's name of another backbone, such as tf_efficientnet_lite0")
     add("--batch", type=int, help="most images in one pass; larger batches are accumulated (S0 on a CPU: 32)")
+    add("--jobs", type=int, default=1, help="parts that run beside one another, each in a process (default: 1)")
+    add("--workers", type=int, help="processes that load images for each training (default: the recipe's)")
     add("--full", action="store_true", help="S0: three epochs of MobileNetV2 and EfficientNetV2-S instead of one")
     ablated = [name.removeprefix("s4_") for name in NETWORKS]
     add("--ablate", choices=[*ablated, "none"], default="resnet_se", help="S4: the network of the ablation")
@@ -71,6 +73,7 @@ def main(args: argparse.Namespace) -> None:
     if args.system is None or not args.data:
         raise UserError("Name a system (s0 to s4) and its --data, or a page to --collect results into.")
     numbers = {"per_class": args.per_class, "steps": args.steps, "batch": args.batch, "seed": args.seed}
+    numbers |= {"jobs": args.jobs, "workers": args.workers}
     if low := [name for name, value in numbers.items() if value is not None and value < (name != "seed")]:
         raise UserError(f"--{low[0]} is {numbers[low[0]]}; it is a whole number from {0 if low[0] == 'seed' else 1}.")
     if args.smoke:
@@ -79,7 +82,8 @@ def main(args: argparse.Namespace) -> None:
         args.batch = CPU_BATCH
     args.draw = draw_options(args)
     keys = {"seed": args.seed} | ({} if args.pretrained else {"pretrained": False})
-    work = Work(args.system, output / args.system, per_pass=args.batch, steps=args.steps, keys=keys)
+    keys |= {"dataloader_num_workers": args.workers} if args.workers else {}
+    work = Work(args.system, output / args.system, per_pass=args.batch, steps=args.steps, keys=keys, jobs=args.jobs)
     work.is_smoke = args.smoke
     disable_progress_bar()  # of files being read and written
     result = SYSTEMS[args.system](work, args)

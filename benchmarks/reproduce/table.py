@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
 from work import Work
 
 from fakelens.atomic import write_file, write_json
@@ -75,6 +76,7 @@ def write_result(
         differences: In what the run differs from theirs, a sentence each.
         further: What else belongs to the result.
     """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     result = {
         "system": work.system,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -88,7 +90,7 @@ def write_result(
             name: hashlib.sha256((folder / "report.json").read_bytes()).hexdigest()
             for name, folder in work.reports.items()
         },
-        "environment": {k: v for k, v in environment("cpu").items() if k not in ("device", "cuda", "platform")},
+        "environment": {k: v for k, v in environment(device).items() if k not in ("cuda", "platform")},
         **(further or {}),
     }
     write_json(work.folder / "result.json", result)
@@ -136,7 +138,10 @@ def markdown(result: Mapping[str, Any]) -> str:
         said = ", ".join(f"{p['phase']} {_number(p['epochs'])} (best: {_number(p['best_epoch'])})" for p in phases)
         lines += [f"* Epochs of `{name}`: {said}."] if said else []
     minutes, cores = (sum(one[k] for one in result["times"].values()) for k in ("minutes", "core_minutes"))
-    lines.append(f"* Time: {minutes:,.0f} minutes, {cores:,.0f} of a core, on {result['environment']['cpus']} CPUs.")
+    machine = result["environment"]
+    # A copy that was kept before names no device: it was a CPU.
+    on = f"{machine['cpus']} CPUs" + (f" and one {machine['device']}" if machine.get("device", "cpu") != "cpu" else "")
+    lines.append(f"* Time: {minutes:,.0f} minutes, {cores:,.0f} of a core, on {on}.")
     lines += [f"* {line}" for line in result.get("projected", [])]
     lines += [f"* Differs: {line}" for line in result["differences"]]
     lines += [f"* SHA-256 of `{name}/report.json`: `{sha}`." for name, sha in result["reports"].items()]

@@ -119,9 +119,41 @@ def evaluate_models(
             written.
     """
     options = options or Options()
+    sources, evaluated = find_out(models, data, output, splits, options)
+    report: dict[str, Any] = {}
+    if evaluated:
+        first = evaluated[0].predictions
+        controls = {s.split: control_predictions(s, p) for s, p in zip(sources, first, strict=True)}
+        audits = {source.split: _audit(source, options.limit) for source in sources if options.audit}
+        report = write_report(output, Evaluation(sources, evaluated, controls, audits, options.unknown_below))
+        shutil.rmtree(_partial(output), ignore_errors=True)
+    return broadcast_object_list([report])[0]
+
+
+def find_out(
+    models: Sequence[str], data: str, output: Path, splits: Sequence[str] = ("test",), options: Options | None = None
+) -> tuple[list[Source], list[EvaluatedModel]]:
+    """Find out what a report says of models, and keep it beside the report's folder until that stands.
+
+    A report of more models takes up what is kept of these, so that they may be evaluated in several processes.
+
+    Args:
+        models: As `evaluate_models` takes them, as all others.
+        data: A SOURCE string.
+        output: The report's folder.
+        splits: Names of splits.
+        options: What to find out, and how.
+
+    Returns:
+        The splits, opened, and the models; launched as several processes, the models in the first one alone.
+
+    Raises:
+        UserError: As `evaluate_models` does.
+    """
+    options = options or Options()
     options.check()
     check_output(output)
-    ranks, partial = Ranks.launched(options.device), output.absolute().with_name(f"{output.absolute().name}.partial")
+    ranks, partial = Ranks.launched(options.device), _partial(output)
     sources = [open_source(data, split, options.read) for split in dict.fromkeys(splits)]
     found = [(path, model) for model in models for path in find_checkpoints(model)]
     rules = {path: options.model_rules.get(model, options.read.rules) for path, model in found}
@@ -143,14 +175,12 @@ def evaluate_models(
         ]
         if ranks.index == 0:
             evaluated.append(_evaluate(detector, path, name, sources, predictions, options, partial))
-    report: dict[str, Any] = {}
-    if ranks.index == 0:
-        first = evaluated[0].predictions
-        controls = {s.split: control_predictions(s, p) for s, p in zip(sources, first, strict=True)}
-        audits = {source.split: _audit(source, options.limit) for source in sources if options.audit}
-        report = write_report(output, Evaluation(sources, evaluated, controls, audits, options.unknown_below))
-        shutil.rmtree(partial, ignore_errors=True)
-    return broadcast_object_list([report])[0]
+    return sources, evaluated
+
+
+def _partial(output: Path) -> Path:
+    """Return where results are kept until the report stands."""
+    return output.absolute().with_name(f"{output.absolute().name}.partial")
 
 
 def _evaluate(

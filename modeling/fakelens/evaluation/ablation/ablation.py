@@ -81,7 +81,7 @@ def ablate(ablation: Ablation, output: Path, say: Callable[[str], object] = prin
     base = load_recipe(ablation.recipe, list(ablation.overrides))
     if base.run.world_size > 1:
         raise UserError("An ablation runs in one process: start it with python, without torchrun or accelerate.")
-    recipes = {text: _read(ablation, text, folder) for text, folder in folders.items()}
+    recipes = {text: _read(ablation, text, output) for text in folders}
     _check(ablation, list(recipes.values()))
     report: dict[str, Any] = {
         "recipe": ablation.recipe,
@@ -116,11 +116,26 @@ def folder_name(text: str) -> str:
     return text if text and plain == text else f"{plain or 'value'}-{zlib.crc32(text.encode()):08x}"
 
 
-def _read(ablation: Ablation, text: str, folder: Path) -> Recipe | UserError:
-    """Return the recipe with one value in it, or why it does not take it."""
+def recipe_of(ablation: Ablation, text: str, output: Path) -> Recipe:
+    """Return the recipe with one value in it, as `ablate` runs it.
+
+    Args:
+        ablation: What to do.
+        text: The value, as YAML.
+        output: The ablation's folder.
+
+    Raises:
+        UserError: If the recipe does not take the value.
+    """
+    folder = output / folder_name(text)
     ours = {"output_dir": str(folder), "resume": True, "run_name": f"{Path(ablation.recipe).stem}-{folder.name}"}
+    return load_recipe(ablation.recipe, [*ablation.overrides, *overrides_of(ours), f"--{ablation.key}={text}"])
+
+
+def _read(ablation: Ablation, text: str, output: Path) -> Recipe | UserError:
+    """Return the recipe with one value in it, or why it does not take it."""
     try:
-        return load_recipe(ablation.recipe, [*ablation.overrides, *overrides_of(ours), f"--{ablation.key}={text}"])
+        return recipe_of(ablation, text, output)
     except UserError as error:
         return error
 

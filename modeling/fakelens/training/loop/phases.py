@@ -82,6 +82,8 @@ def run_phases(recipe: Recipe, out: Path, data: TrainingData, skips: SkipLog) ->
         if cost := trainer.train_dataset.cost(max(1, arguments.dataloader_num_workers)):
             recipe.notes[:] = dict.fromkeys([*recipe.notes, cost])
         phases.append(_run_phase(trainer, folder, {"name": phase.name, "trainable_parameters": trainable}))
+    # Calibration, next, is in the precision of the weights; the Trainer leaves the one it trained in on the network.
+    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     return Result(model, processor, {"steps": sum(phase["steps"] for phase in phases), "phases": phases})
 
 
