@@ -1,6 +1,7 @@
 """Every script answers `--help` with an example, and shows what a user can put right in one line."""
 
 import os
+import platform
 import runpy
 import subprocess
 import sys
@@ -97,3 +98,28 @@ def test_processes_launched_together_end_well(tmp_path):
     done = subprocess.run(launch, capture_output=True, text=True, timeout=280, env=environment)
     assert done.returncode == 0 and "terminate" not in done.stderr, done.stderr
     assert done.stdout.count("[0, 1, 2, 3, 4, 5, 6, 7]") == 8
+
+
+FAULTS = """
+import resource, sys, torch
+from fakelens.cli.script import keep_memory
+if sys.argv[1] == "kept":
+    keep_memory()
+torch.set_num_threads(1)
+def work():
+    for _ in range(5):
+        torch.ones(16, 1024, 1024).mul(2)  # 64 MiB, twice
+work()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+work()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library keeps memory in its own way")
+def test_memory_that_a_batch_frees_is_there_for_the_next():
+    kept, given_back = (
+        int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True).stdout)
+        for how in ("kept", "given back")
+    )
+    assert given_back > 1000 and kept < given_back / 20

@@ -1,6 +1,7 @@
 """The frame that every verb and benchmark runs in, and its parser of a dataclass."""
 
 import argparse
+import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ if TYPE_CHECKING:  # datasets takes a second to import: `--help` does without
     from fakelens.data.sources.label_rules import LabelRules
 
 Arguments = TypeVar("Arguments")
+# glibc's mallopt (malloc.h): M_MMAP_MAX, M_TRIM_THRESHOLD and M_TOP_PAD; bytes where they are not a number of blocks.
+MALLOC = {-4: 0, -1: 2**31 - 1, -2: 2**27}
 
 
 @dataclass(kw_only=True)
@@ -175,6 +178,7 @@ def script(name: str) -> Iterator[None]:
     # `python scripts/train.py` puts scripts/ first on the path, where our evaluate.py would hide the library.
     folder = Path(sys.argv[0]).resolve().parent
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != folder]
+    keep_memory()
     try:
         yield
         leave_processes()
@@ -184,6 +188,21 @@ def script(name: str) -> Iterator[None]:
     except KeyboardInterrupt:
         print(f"{name}: stopped", file=sys.stderr)
         sys.exit(130)
+
+
+def keep_memory() -> None:
+    """Let this process keep the memory that it frees, where its C library is glibc.
+
+    glibc gives every large block back to the kernel at once, and a network on a CPU wants the same blocks again for
+    the next batch: getting them anew, page by page, may take half of its time. The price: memory once needed is this
+    process's until it ends.
+    """
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):  # not Linux, or another C library
+        return
+    for setting, value in MALLOC.items():
+        mallopt(setting, value)
 
 
 def leave_processes() -> None:
