@@ -136,6 +136,13 @@ def test_what_it_cannot_be_cut_from_is_refused():
         PatchLensConfig(patch_weight_contrast=-1)
 
 
+@pytest.mark.parametrize(("stages", "side"), [(4, 16), (6, 32), (7, 32)])
+def test_every_stage_of_the_backbone_may_be_kept(stages, side):
+    model = PatchLensForImageClassification(PatchLensConfig(stages=stages))
+    assert model.side == side and model.training and model.backbone.training
+    assert model.eval().patch_logits(torch.zeros(1, 3, 96, 128)).shape == (1, 96 // side, 128 // side)
+
+
 def test_an_older_config_is_read_with_the_same_meaning(tmp_path):
     model = lens(patch_weight_contrast=9.0)
     model.save_pretrained(tmp_path)

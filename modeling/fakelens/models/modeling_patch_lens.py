@@ -156,7 +156,7 @@ class PatchLensForImageClassification(DetectorPreTrainedModel):
 
     def __init__(self, config: PatchLensConfig):
         super().__init__(config)
-        trunk = Trunk(config.backbone, config.stages)
+        trunk = Trunk(config.backbone, config.stages).eval()  # one small image has no statistics to normalise by
         with torch.no_grad():
             first = trunk.conv_stem(torch.zeros(1, 3, 32, 32)).shape[1]
             last, rows = trunk(torch.zeros(1, 3, 32, 32)).shape[1:3]
@@ -168,7 +168,7 @@ class PatchLensForImageClassification(DetectorPreTrainedModel):
         self.classifier = nn.Conv2d(last, num_units(config), kernel_size=1)
         self.post_init()
         # Only now, so that a new trunk keeps the initialisation timm gave it.
-        self.backbone = trunk
+        self.backbone = trunk.train()
 
     def units(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Map images of shape `(batch_size, 3, height, width)` to units, `(batch_size, num_units, rows, columns)`."""
