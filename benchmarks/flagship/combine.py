@@ -56,6 +56,9 @@ class CombineArguments:
     everything: str | None = field(
         default=None, metadata={"help": "A training on everything, whose weights are taken; default: the runs' mean."}
     )
+    before: str | None = field(
+        default=None, metadata={"help": "The training whose weights that on everything began with; for the record."}
+    )
     bundle: str | None = field(default=None, metadata={"help": "Where the runs' bundle is, if it was moved."})
     limit: int = field(default=150, metadata={"help": "Images of a collection that are scored, at most."})
     max_fpr: float = field(
@@ -226,21 +229,25 @@ def _record(
     calibration: dict[str, Any], found: dict[str, Any], joint: Detector,
 ) -> dict[str, Any]:  # fmt: skip
     first = trained[0]
+    before = [_report(Path(args.before), whole=True)] if args.before else []
     return {
         "name": "patch_lens",
         "recipe": {"architecture": "patch_lens", "license": args.license}
         | {key: first["arguments"][key] for key in ("steps", "batch", "learning_rate", "weight_decay", "average")}
         | {"draw": first["draw"], "leave_out": [report["arguments"]["leave_out"] for report in reports]},
         "started": now(),
-        "duration_s": sum(report["seconds"] for report in trained),
+        "duration_s": sum(report["seconds"] for report in [*before, *trained]),
         "environment": environment("cpu") | {"device": first["device"]},
         "processes": len(trained),
         "data": {
             "description": "two development pools of images whose sources mostly state no licence",
             "rows": first["bundle"]["images"]["train"],
             "classes": ["real", "fake"],
-            "crops": sum(report["crops"] for report in trained),
-            "first_weights_sha256": first["bundle"]["weights_sha256"],
+            "crops": sum(report["crops"] for report in [*before, *trained]),
+            "before": [
+                {key: report[key] for key in ("steps", "crops", "seconds", "device", "draw")} for report in before
+            ],
+            "first_weights_sha256": (before or [first])[0]["bundle"]["weights_sha256"],
         },
         "license": args.license,
         "parameters": joint.model.num_parameters(),

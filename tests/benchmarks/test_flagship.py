@@ -412,7 +412,7 @@ def test_a_training_on_everything_gives_the_weights_and_the_others_the_threshold
     moved = shutil.copytree(bundle, tmp_path / "moved")
     arguments = combine.CombineArguments(
         runs=[str(run) for run in runs], everything=str(tmp_path / "everything"), output=str(tmp_path / "new"),
-        bundle=str(moved),
+        bundle=str(moved), before=str(runs[0]),
     )  # fmt: skip
     found = combine.main(arguments)
     assert found["fraction decided"]["count"] == 64
@@ -420,7 +420,8 @@ def test_a_training_on_everything_gives_the_weights_and_the_others_the_threshold
     own, taken = (load_file(tmp_path / folder / "model" / name) for folder in ("everything", "new"))
     assert torch.equal(own["backbone.conv_stem.weight"], taken["backbone.conv_stem.weight"])
     record = json.loads((tmp_path / "new" / "model" / "run.json").read_text())
-    assert record["data"]["crops"] == 32 and record["recipe"]["leave_out"][0] == ["checker", "camera-*"]
+    assert record["data"]["crops"] == 32 + 24 and record["data"]["before"][0]["steps"] == 3
+    assert record["recipe"]["leave_out"][0] == ["checker", "camera-*"]
     arguments.everything, arguments.output = str(tmp_path / "none"), str(tmp_path / "other")
     with pytest.raises(UserError, match="no finished training"):
         combine.main(arguments)
