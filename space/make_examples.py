@@ -3,8 +3,9 @@
     python space/make_examples.py
 
 Needs scikit-image, c2pa-python and cryptography; takes about a minute. The photograph is scikit-image's "chelsea"
-(Stefan van der Walt, CC0), the signed one its "coffee" (Rachel Michetti, CC0). One small autoencoder, trained here on
-photographs of scikit-image's, draws both anew. The signature comes from a certificate that is made here and thrown
+(Stefan van der Walt, CC0), the portrait its "astronaut" (NASA, public domain), the signed one its "coffee" (Rachel
+Michetti, CC0). One small autoencoder, trained here on photographs of scikit-image's, draws these two anew. Photographs,
+size and autoencoder are such that each file gets another verdict. The signature comes from a certificate that is made here and thrown
 away: it holds, and nobody has reason to trust its signer, which is what most such files look like.
 """
 
@@ -27,7 +28,7 @@ from fakelens.data.aligned.small_autoencoders import KINDS, MULTIPLE, as_autoenc
 
 FOLDER = Path(__file__).parent / "examples"
 KIND, STEPS, SEED = "small-1-transposed4", 120, 0
-SMALLER = 0.75  # of the sides of scikit-image's photographs
+SMALLER = 0.5  # of the sides of scikit-image's photographs
 MADE_BY_A_MODEL = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 VALID = datetime(2026, 1, 1, tzinfo=UTC), datetime(2066, 1, 1, tzinfo=UTC)
 
@@ -40,7 +41,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     photograph = smaller(photographs[0])
     photograph.save(FOLDER / "photograph.png", optimize=True)
-    reconstruction(photograph, autoencoder).save(FOLDER / "reconstruction.png", optimize=True)
+    reconstruction(smaller(photographs[2]), autoencoder).save(FOLDER / "reconstruction.png", optimize=True)
     file = io.BytesIO()
     reconstruction(smaller(photographs[1]), autoencoder).save(file, format="JPEG", quality=92)
     (FOLDER / "credentials.jpg").write_bytes(signed(file.getvalue()))

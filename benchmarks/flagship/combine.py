@@ -35,7 +35,7 @@ from fakelens.inference.detector import Detector
 from fakelens.inference.loading import load_network
 from fakelens.training.calibration.calibration import Scored, fit, score_images
 from fakelens.training.calibration.platt import log_odds
-from fakelens.training.loop.record import environment, now
+from fakelens.training.loop.record import now
 
 TARGETS = {
     "macro AUROC": 0.80,
@@ -237,7 +237,7 @@ def _record(
         | {"draw": first["draw"], "leave_out": [report["arguments"]["leave_out"] for report in reports]},
         "started": now(),
         "duration_s": sum(report["seconds"] for report in [*before, *trained]),
-        "environment": environment("cpu") | {"device": first["device"]},
+        "environment": first["environment"],
         "processes": len(trained),
         "data": {
             "description": "two development pools of images whose sources mostly state no licence",

@@ -29,6 +29,7 @@ from scoring import report
 
 from fakelens.cli.script import parse, script
 from fakelens.errors import UserError
+from fakelens.training.loop.record import environment
 
 EVERY = 500  # steps between two checkpoints
 GROUPS = 32  # in a batch at most, on a GPU
@@ -118,6 +119,7 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     facts = _train(model, batches, args, out / "checkpoint.pt", rank, ranks)
     found = {"arguments": asdict(args), "draw": asdict(draw), "bundle": bundle.facts, **facts}
+    found["environment"] = environment(str(batches.device))
     if rank == 0:
         model.float().eval()
         found |= {"left_out": report(model, bundle.left_out), "validation": report(model, bundle.validation)}

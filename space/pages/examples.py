@@ -32,7 +32,9 @@ class Example:
 EXAMPLES = (
     Example("photograph.png", "A photograph", "As a camera took it, only smaller."),
     Example(
-        "reconstruction.png", "The same, reconstructed", "An autoencoder drew every pixel anew. Look at the heat map."
+        "reconstruction.png",
+        "A portrait, reconstructed",
+        "An autoencoder drew every pixel anew. Look at the heat map.",
     ),
     Example(
         "credentials.jpg", "A file that says so", "Signed content credentials state that a model made it. See Origin."
