@@ -4,9 +4,9 @@
 
 Needs scikit-image, c2pa-python and cryptography; takes about a minute. The photograph is scikit-image's "chelsea"
 (Stefan van der Walt, CC0), the portrait its "astronaut" (NASA, public domain), the signed one its "coffee" (Rachel
-Michetti, CC0). One small autoencoder, trained here on photographs of scikit-image's, draws these two anew. Photographs,
-size and autoencoder are such that each file gets another verdict. The signature comes from a certificate that is made here and thrown
-away: it holds, and nobody has reason to trust its signer, which is what most such files look like.
+Michetti, CC0). One small autoencoder, trained here on photographs of scikit-image's, draws both anew. Photographs,
+size and autoencoder are such that each file gets another verdict. The signature comes from a certificate that is made
+here and thrown away: it holds, and nobody has reason to trust its signer, which is what most such files look like.
 """
 
 import io

@@ -31,7 +31,7 @@ def make(images: Images, autoencoder: Autoencoder | None, per_image: int, seed: 
         images: Real ones and fakes; of the fakes nothing is made.
         autoencoder: What draws the second half; without one there are no pairs.
         per_image: Pairs of each real image, each at a scale and a place of its own.
-        seed: Of scales and places.
+        seed: Of scales and positions.
     """
     real = [number for number, row in enumerate(images.rows) if row["label"] == 0] * per_image
     pairs: list[torch.Tensor] = []
