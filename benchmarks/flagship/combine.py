@@ -241,6 +241,9 @@ def _record(
         "processes": len(trained),
         "data": {
             "description": "two development pools of images whose sources mostly state no licence",
+            "train_split": "train",
+            "validation_split": "validation",
+            "held_out": [],  # of the training on everything; what the others left out stands in the recipe
             "rows": first["bundle"]["images"]["train"],
             "classes": ["real", "fake"],
             "crops": sum(report["crops"] for report in [*before, *trained]),

@@ -400,6 +400,7 @@ def test_trainings_are_joined_and_calibrated_on_what_they_left_out(modules, runs
     low, high = detector.uncertain_band
     assert 0 <= low <= 0.5 <= high <= 1
     record = json.loads((tmp_path / "joint" / "model" / "run.json").read_text())
+    assert record["data"]["held_out"] == []  # who trains it further asks
     assert record["data"]["crops"] == 48 and record["calibration"]["uncertain_band"] == [low, high]
     with pytest.raises(UserError, match="holds a model already"):
         combine.main(arguments)
