@@ -36,7 +36,10 @@ NETWORKS = {
 }
 DEGRADED = {"noise_0.05": ("noise", 0.8240), "blur_1": ("blur", 0.5960), "jpeg_50": ("JPEG", 0.9180)}
 EPS = 0.05
-FRACTIONS, ENDS, SEEDS = ("0", "0.1", "0.3", "0.5", "1"), ("0", "1"), (42, 43, 44)
+# The ablation's fractions of attacked batches by its seeds.
+ABLATED: dict[int, tuple[str, ...]] = {42: ("0", "0.1", "0.3", "0.5", "1"), 43: ("0", "1"), 44: ("0", "1")}
+SMOKE_ABLATED: dict[int, tuple[str, ...]] = {42: ("0", "1"), 43: ("1",)}
+SMOKE_IMAGES = 4  # that are attacked, and degraded
 SAMPLES = 3  # of each class, in the Grad-CAM panel
 # The split is on disk, and the augmented images with it.
 ON_DISK: dict[str, Any] = {"holdout": None, "augmentation": []}
@@ -62,6 +65,9 @@ def s4(work: Work, args: Namespace) -> dict[str, Any]:
     after = {name: work.models[name] for name in NETWORKS}
     models = [*before.values(), *after.values(), ensemble]
     found: dict[str, Any] = {"views": ["raw"], "attacks": ["fgsm"], "robustness": True, "audit": False}
+    if work.is_smoke:
+        few = {"attack_limit": SMOKE_IMAGES, "robustness_limit": SMOKE_IMAGES}
+        found |= few | {"strengths": (0.0, EPS), "gallery": 0}
     ablated = ablations(work, args.ablate) if args.ablate != "none" else {}
     # The ensemble first: it takes the longest.
     work.ahead(work.evaluations("report", models[::-1], **found) | second_phases(work, ablated))
@@ -91,7 +97,7 @@ def ablations(work: Work, network: str) -> dict[int, tuple[Ablation, Path]]:
     """Return what to train, and where, for each seed: the second phase at five fractions, at the two ends with others.
 
     Args:
-        work: Whose base is taken.
+        work: Whose base is taken; with `is_smoke` fewer fractions, seeds, strengths and images.
         network: Such as "resnet_se".
     """
     name = f"s4_{network}"
@@ -100,19 +106,21 @@ def ablations(work: Work, network: str) -> dict[int, tuple[Ablation, Path]]:
     keys = {k: v for k, v in recipe_keys.items() if not k.startswith("phases.") and k not in ("output_dir", "resume")}
     base = work.models[name].parent / "phases" / "00-base" / "model"
     keys |= {"start_from": str(base), "architecture": None, "image_size": None, "pretrained": False, "phases": [phase]}
+    less: dict[str, Any] = {"strengths": (0.0, EPS), "attack_limit": SMOKE_IMAGES} if work.is_smoke else {}
     return {
         seed: (
             Ablation(
                 recipe=name,
                 key="phases.0.adversarial.fraction",
-                values=FRACTIONS if seed == SEEDS[0] else ENDS,
+                values=values,
                 overrides=overrides_of(keys | {"seed": seed}),
                 split="validation",
                 attacks=["fgsm"],
+                **less,
             ),
             work.folder / f"ablation_{network}" / f"seed-{seed}",
         )
-        for seed in SEEDS
+        for seed, values in (SMOKE_ABLATED if work.is_smoke else ABLATED).items()
     }
 
 

@@ -29,6 +29,10 @@ from fakelens.errors import UserError
 SYSTEMS = {"s0": protocols.s0, "s1": protocols.s1, "s2": protocols.s2, "s3": protocols.s3, "s4": s4}
 CPU_BATCH = 32  # images of 224 pixels in one pass: theirs, 256, would take ten gigabytes
 SMOKE = {"steps": 2, "per_class": 24}
+SMOKE_HELP = (
+    "two steps on a few images of 32 pixels, attacks and degradations of four, and an ablation over two fractions and "
+    "two seeds, to see that all goes together; see also --steps"
+)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -58,7 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
     ablated = [name.removeprefix("s4_") for name in NETWORKS]
     add("--ablate", choices=[*ablated, "none"], default="resnet_se", help="S4: the network of the ablation")
     add("--steps", type=int, help="take only this many steps in every phase, to see that all goes together")
-    add("--smoke", action="store_true", help="two steps on a few images of 32 pixels; see also --steps")
+    add("--smoke", action="store_true", help=SMOKE_HELP)
     add("--collect", metavar="PAGE", help="write the finished systems' results into this page instead")
     return parser
 
