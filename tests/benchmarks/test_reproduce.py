@@ -2,15 +2,22 @@
 
 import io
 import json
+import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import timm
+import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from fakelens.data.sources.opening import content_id, open_source
 from fakelens.data.sources.reading import read
@@ -21,7 +28,8 @@ from tests.readme import ROOT
 from tests.tiny_data import write_tiny_data
 
 FOLDER = SCRIPTS.parent / "benchmarks" / "reproduce"
-SIBLINGS = ("ensemble", "projection", "protocols", "sets", "table", "work")
+BACKBONE = "test_efficientnet"  # timm's smallest
+SIBLINGS = ("beside", "ensemble", "projection", "protocols", "sets", "table", "work")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +55,40 @@ def run(programs, data, output, system, *options):
     words = [system, "--data", str(data), "--output", str(output), *options]
     programs.reproduce.main(programs.reproduce.make_parser().parse_args(words))
     return json.loads((output / system / "result.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def backbone_file(tmp_path_factory):
+    """Weights of a small backbone, as timm keeps them."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "backbone.safetensors"
+    save_file(timm.create_model(BACKBONE, num_classes=0).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def smoke(programs, data, backbone_file, tmp_path_factory):
+    """A system's smoke run, its folder and its result: run once for all tests, or `again` in the same folder."""
+    output, found = tmp_path_factory.mktemp("smoke"), {}
+    options = {
+        "s0": ["--unseen_split", "validation"],
+        "s1": ["--fakes", "checker"],
+        "s2": ["--test_split", "validation", "--unseen_split", "test"]
+        + ["--backbone", BACKBONE, "--weights", str(backbone_file)],
+        "s3": ["--unseen_split", "test", "--backbone", "tf_efficientnet_lite0"],
+        "s4": ["--unseen_split", "test", "--ablate", "efficientnet_b0"],
+    }
+
+    def of(system, *more, again=False):
+        if again or system not in found:
+            words = ["--smoke", "--per_class", "12", *options[system], *more]
+            found[system] = run(programs, data, output, system, *words)
+        return output / system, found[system]
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as many as each of two processes would get of two: the results are to be the same
+    yield of
+    torch.set_num_threads(threads)
 
 
 def test_the_same_images_are_drawn_whatever_the_shards(programs, data, tmp_path):
@@ -89,35 +131,23 @@ def test_images_are_brought_to_size_and_augmented_copies_are_changed(programs, d
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    ("system", "options", "rows"),
-    [
-        ("s0", [], 6),
-        ("s1", ["--fakes", "checker"], 4),
-        ("s2", ["--test_split", "validation"], 9),
-        ("s3", ["--backbone", "tf_efficientnet_lite0"], 2),
-        ("s4", ["--per_class", "12", "--ablate", "efficientnet_b0"], 13),
-    ],
-)
-def test_a_systems_protocol_runs_and_is_not_repeated(programs, data, tmp_path, system, options, rows):
-    unseen = [] if system == "s1" else ["--unseen_split", "test" if system != "s0" else "validation"]
-    result = run(programs, data, tmp_path, system, "--smoke", *unseen, *options)
+@pytest.mark.parametrize(("system", "rows"), [("s0", 6), ("s1", 4), ("s2", 9), ("s3", 2), ("s4", 13)])
+def test_a_systems_protocol_runs_and_is_not_repeated(smoke, system, rows):
+    folder, result = smoke(system)
     splits = {"s1": ["test"], "s4": ["validation", "unseen"]}.get(system, ["test", "unseen"])
     assert len(result["rows"]) == rows and not result["is_full_length"]
     assert all(list(row["ours"]) == splits for row in result["rows"])
     assert all(0 <= value <= 1 for row in result["rows"] for value in row["ours"].values())
     assert all(one["finished"] for one in result["times"].values())
-    folder = tmp_path / system
     reports = sorted(folder.glob("*/report.json"))
     assert len(reports) == len(result["reports"]) > 0
     before = [path.stat().st_mtime_ns for path in (*reports, *sorted(folder.glob("runs/*/model/model.safetensors")))]
-    again = run(programs, data, tmp_path, system, "--smoke", *unseen, *options)
+    _, again = smoke(system, again=True)
     assert before == [p.stat().st_mtime_ns for p in (*reports, *sorted(folder.glob("runs/*/model/model.safetensors")))]
     assert again["rows"] == result["rows"] and again["reports"] == result["reports"]
     if system == "s4":
-        assert [one["fraction"] for one in result["ablation"]] == [0, 0.1, 0.3, 0.5, 1]
-        assert [len(one["seeds"]) for one in result["ablation"]] == [3, 1, 1, 1, 3]
+        assert [one["fraction"] for one in result["ablation"]] == [0, 1]
+        assert [one["seeds"] for one in result["ablation"]] == [[42], [42, 43]]
         assert (folder / "grad_cam.png").is_file() and len(json.loads((folder / "submission.json").read_text())) > 3
     if system == "s1":
         report = json.loads((folder / "every_checkpoint_s1_resnet50" / "report.json").read_text())
@@ -128,10 +158,56 @@ def test_a_systems_protocol_runs_and_is_not_repeated(programs, data, tmp_path, s
 
 
 @pytest.mark.slow
+def test_s2_trains_another_backbone_from_a_file(smoke, backbone_file):
+    folder, result = smoke("s2")
+    phases = folder / "runs" / "s2_efficientnet_b2" / "phases"
+    config = json.loads((phases / "00-frozen" / "model" / "config.json").read_text())
+    assert config["backbone"] == BACKBONE
+    given = load_file(backbone_file)
+    trained = load_file(phases / "00-frozen" / "model" / "model.safetensors")
+    assert all(torch.equal(given[name], trained[f"backbone.{name}"]) for name in ("conv_stem.weight", "bn1.weight"))
+    assert any(f"timm's `{BACKBONE}`, where theirs is EfficientNet-B2" in line for line in result["differences"])
+    assert not any("start from random weights" in line for line in result["differences"])
+
+
+@pytest.mark.slow
+def test_parts_run_beside_one_another_and_find_out_the_same(smoke, tmp_path, capfd):
+    folder, alone = smoke("s0")
+    trained = ("s0_custom_cnn", "s0_mobilenet_v2")
+    weights = [(folder / "runs" / name / "model" / "model.safetensors").read_bytes() for name in trained]
+    for path in ("report", *(f"runs/{name}" for name in trained)):
+        shutil.move(folder / path, tmp_path / Path(path).name)
+    # One training cannot be done: another run is in its place.
+    in_the_way = folder / "runs" / "s0_custom_cnn"
+    (in_the_way / "phases").mkdir(parents=True)
+    keys = json.loads((tmp_path / "s0_custom_cnn" / "recipe.json").read_text())
+    (in_the_way / "recipe.json").write_text(json.dumps(keys | {"seed": 7}))
+    capfd.readouterr()
+    with pytest.raises(UserError, match="^These failed, and all others finished: s0: training s0_custom_cnn. "):
+        smoke("s0", "--jobs", "2", again=True)
+    said = [line for line in capfd.readouterr().err.splitlines() if "failed" in line or "Traceback" in line]
+    assert len(said) == 1 and "s0: training s0_custom_cnn failed: " in said[0] and "these keys differ: seed" in said[0]
+    assert (folder / "runs" / "s0_mobilenet_v2" / "model" / "run.json").is_file()
+    shutil.rmtree(in_the_way)
+    _, beside = smoke("s0", "--jobs", "2", again=True)
+    assert weights == [(folder / "runs" / name / "model" / "model.safetensors").read_bytes() for name in trained]
+    assert beside["rows"] == alone["rows"]
+    assert sum(part.startswith("evaluate report, ") for part in beside["times"]) == 3
+
+
+@pytest.mark.slow
+def test_as_many_calls_as_jobs_run_at_once(programs):
+    """Each waits for the other, so that one after the other they would wait in vain."""
+    meeting = multiprocessing.get_context("spawn").Barrier(2)
+    programs.beside.run_beside({name: partial(meeting.wait, 100) for name in ("one", "other")}, 2)
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_killed_system_goes_on_with_its_next_phase(data, tmp_path):
+def test_a_killed_system_goes_on_with_its_next_phase(programs, data, tmp_path):
     command = [sys.executable, str(FOLDER / "reproduce.py"), "s2", "--data", str(data), "--per_class", "16"]
     command += ["--steps", "2", "--batch", "8", "--test_split", "validation", "--output", str(tmp_path)]
+    command += ["--backbone", BACKBONE]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "modeling")}
     phases = tmp_path / "s2" / "runs" / "s2_efficientnet_b2" / "phases"
     with (tmp_path / "log").open("w") as log:
@@ -150,9 +226,9 @@ def test_a_killed_system_goes_on_with_its_next_phase(data, tmp_path):
     assert [phase["phase"] for phase in result["lengths"]["s2_efficientnet_b2"]] == ["frozen", "hardened", "finetuned"]
     assert result["times"]["train s2_efficientnet_b2"]["finished"]
     # A run that was cut short does not pass for a full one.
-    full = [word for word in command if word not in ("--steps", "2")]
-    refused = subprocess.run(full, env=environment, capture_output=True, text=True)
-    assert refused.returncode == 2 and "these keys differ: phases" in refused.stderr
+    full = [word for word in command[2:] if word not in ("--steps", "2")]
+    with pytest.raises(UserError, match="these keys differ: phases"):
+        programs.reproduce.main(programs.reproduce.make_parser().parse_args(full))
 
 
 @pytest.mark.parametrize(
