@@ -79,7 +79,7 @@ def test_public_names_are_listed_before_they_are_loaded():
 
 def test_a_name_that_is_not_public_is_no_attribute():
     with pytest.raises(AttributeError, match="nothing"):
-        fakelens.nothing  # noqa: B018
+        fakelens.nothing  # noqa: B018  looking it up is what raises
 
 
 def test_the_version_and_the_marker_of_a_typed_package():

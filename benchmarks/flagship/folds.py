@@ -77,7 +77,7 @@ def main(args: FoldsArguments) -> dict[str, Any]:
     for left in folds.values():
         whole.without(left)  # refused before anything is trained
     # Forked, so that decoded images are in memory once; nothing may have touched a GPU before.
-    with multiprocessing.get_context("fork").Pool(args.jobs, _begin, (whole, args)) as pool:
+    with multiprocessing.get_context("fork").Pool(args.jobs, _begin, (whole,)) as pool:
         found: dict[str, Any] = {"short": _round(pool, first, args, args.minutes, ways, folds)}
         chosen = candidates(ways, found["short"])
         lengths = {
@@ -218,9 +218,9 @@ def _job(
 _here: dict[str, Any] = {}  # of this process: the bundle, and its images on the device
 
 
-def _begin(whole: Bundle, args: FoldsArguments) -> None:
+def _begin(whole: Bundle) -> None:
     torch.set_num_threads(1)
-    _here["whole"], _here["args"] = whole, args
+    _here["whole"] = whole
 
 
 def _run(job: train.TrainArguments) -> tuple[str, dict[str, Any] | None, str]:

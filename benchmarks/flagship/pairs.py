@@ -5,7 +5,6 @@ makes them on disk: here they need no room in a bundle.
 """
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from crops import Images
@@ -33,28 +32,24 @@ def make(images: Images, autoencoder: Autoencoder | None, per_image: int, seed: 
         per_image: Pairs of each real image, each at a scale and a place of its own.
         seed: Of scales and positions.
     """
+    made = Images([], images.pixels.device)
+    if autoencoder is None:
+        return made
     real = [number for number, row in enumerate(images.rows) if row["label"] == 0] * per_image
     pairs: list[torch.Tensor] = []
-    rows: list[dict[str, Any]] = []
     generator = torch.Generator().manual_seed(seed)
-    for start in range(0, len(real) if autoencoder else 0, AT_ONCE):
+    for start in range(0, len(real), AT_ONCE):
         numbers = real[start : start + AT_ONCE]
         low, high = SCALES
         side = round(SIDE / (low + (high - low) * torch.rand((), generator=generator).item()))
         draws = torch.rand(len(numbers), 3, generator=generator)
         first = resize(images.windows(torch.tensor(numbers), side, draws), SIDE)
-        second = _round_trip(autoencoder, first)
+        with torch.inference_mode():
+            drawn = autoencoder.round_trip(first / 255)
+        second = (drawn * 255).round().clamp(0, 255).to(first.device)
         pairs.append(torch.stack([first, second], dim=1).flatten(0, 1).byte())
-        rows += [images.rows[number] | {"label": label} for number in numbers for label in (0, 1)]
-    made = Images([], images.pixels.device)
-    made.pixels = torch.cat(pairs) if pairs else made.pixels
-    made.sizes = torch.full((len(rows), 2), SIDE)
-    made.index = torch.arange(len(rows))
-    made.rows = rows
+        made.rows += [images.rows[number] | {"label": label} for number in numbers for label in (0, 1)]
+    made.pixels = torch.cat(pairs)
+    made.sizes = torch.full((len(made), 2), SIDE)
+    made.index = torch.arange(len(made))
     return made
-
-
-@torch.inference_mode()
-def _round_trip(autoencoder: Autoencoder | None, pixels: torch.Tensor) -> torch.Tensor:
-    assert autoencoder is not None
-    return (autoencoder.round_trip(pixels / 255) * 255).round().clamp(0, 255).to(pixels.device)

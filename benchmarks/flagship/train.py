@@ -27,6 +27,7 @@ from crops import GROUP, Batches, Images, drawing
 from pairs import bundled_autoencoder, make
 from scoring import report
 
+from fakelens.atomic import write_json
 from fakelens.cli.script import parse, script
 from fakelens.errors import UserError
 from fakelens.training.loop.record import environment
@@ -125,7 +126,7 @@ def run(
         found |= {"left_out": report(model, bundle.left_out), "validation": report(model, bundle.validation)}
         model.save_pretrained(out / "model")
         bundle.processor.save_pretrained(out / "model")
-        (out / "report.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        write_json(out / "report.json", found)
     return found
 
 
