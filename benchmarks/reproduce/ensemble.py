@@ -89,7 +89,7 @@ def s4(work: Work, args: Namespace) -> dict[str, Any]:
         write_submission(work.data, ensemble, work.folder)
     differences = [f"the data are {', '.join(Path(s).name for s in args.data)}, drawn by seed {args.draw['seed']}."]
     differences += [] if args.pretrained else [f"ConvNeXt-Tiny and EfficientNet-B0 start {RANDOM}"]
-    further = {"ablation": ablation(work, args.ablate)} if ablated else {}
+    further = {"ablation": ablation(work, args.ablate, ablated)} if ablated else {}
     return write_result(work, rows, [*differences, *DIFFERENCES], further)
 
 
@@ -146,18 +146,19 @@ def ablate_seed(work: Work, asked: Ablation, folder: Path) -> dict[str, Any]:
         return ablate(asked, folder)
 
 
-def ablation(work: Work, network: str) -> list[dict[str, Any]]:
+def ablation(work: Work, network: str, ablated: Mapping[int, tuple[Ablation, Path]]) -> list[dict[str, Any]]:
     """Train the second phase at five fractions of attacked batches, the two ends with two more seeds.
 
     Args:
         work: Whose base is taken.
         network: Such as "resnet_se".
+        ablated: What `ablations` returned.
 
     Returns:
         For each fraction: `fraction`, `seeds`, and by seed `clean` and `attacked`, the accuracy at FGSM .05.
     """
     found: dict[str, dict[str, Any]] = {}
-    for seed, (asked, folder) in ablations(work, network).items():
+    for seed, (asked, folder) in ablated.items():
         for one in ablate_seed(work, asked, folder)["results"]:
             if one["status"] != "done":
                 raise UserError(f"The ablation's fraction {one['value']} failed: {one['error']}")
